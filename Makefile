@@ -1,0 +1,34 @@
+# `make run` and `make test` are the whole interface: both set up .venv on first use.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STUDY ?= studies/sapg_ablations.yaml
+
+.PHONY: setup run test check slow clean
+
+setup: $(VENV)/ready
+
+# torch comes first and pinned: an unpinned torch would pull gigabytes of CUDA packages.
+$(VENV)/ready: setup.cfg constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+run: setup
+	$(BIN)/ablate run $(STUDY)
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check
+	$(BIN)/python -m pytest
+
+slow: setup
+	$(BIN)/python -m pytest -m slow
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,1 @@
+"""Trainers: iterators of metrics that know no scheduler, tracker, plot or command line."""

@@ -1,0 +1,107 @@
+"""Names of environments: what a study file may write under ``env:``.
+
+An ``EnvSpec`` is cheap: it imports no torch, so ``validate`` and ``plan`` answer at once. Third parties add theirs
+through the entry-point group ``ablate.envs`` (an entry whose object is an ``EnvSpec``).
+"""
+
+import difflib
+import importlib
+import importlib.metadata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from envs.vector import VectorEnv
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnvSpec:
+    """One registered environment.
+
+    Attributes:
+        id: Name in study files, e.g. ``maze/deceptive``.
+        entry: ``module:callable``; called as ``callable(num_envs=, seeds=, device=, options=)`` and returning a
+            ``VectorEnv`` whose tensors carry the seeds' axis.
+        options: Frozen dataclass of the task's options, importable without torch.
+        version: Raise it when the task changes meaning; part of every cell's hash.
+        metrics: Names the task reports per episode beside ``return`` and ``length``.
+        score_range: (floor, ceiling) of the episode return: random policy and perfect play; None when unknown.
+        sources: Packages or modules whose code defines the task; digested into the cell's hash.
+        summary: One line for ``ablate list envs``.
+    """
+
+    id: str
+    entry: str
+    options: type
+    version: int
+    metrics: tuple[str, ...] = ()
+    score_range: tuple[float, float] | None = None
+    sources: tuple[str, ...]
+    summary: str
+
+
+class UnknownEnvError(ValueError):
+    """No environment of that name; the message names the nearest ones."""
+
+
+def _own_specs() -> list[EnvSpec]:
+    from envs.control import SPECS as CONTROL
+    from envs.gymnasium_spec import SPECS as GYMNASIUM
+    from envs.maze import SPECS as MAZE
+
+    return [*MAZE, *CONTROL, *GYMNASIUM]
+
+
+@cache
+def specs() -> dict[str, EnvSpec]:
+    """All environments by id: our own, then those that installed packages register."""
+    found = {spec.id: spec for spec in _own_specs()}
+    for entry in importlib.metadata.entry_points(group="ablate.envs"):
+        spec = entry.load()
+        found[spec.id] = spec
+    return found
+
+
+def find(env_id: str) -> EnvSpec:
+    """Look an environment up.
+
+    ``gymnasium:ID`` names any environment registered with gymnasium.
+
+    Raises:
+        UnknownEnvError: No such id; the message holds the nearest one.
+    """
+    known = specs()
+    if env_id in known:
+        return known[env_id]
+    family = env_id.split(":", 1)[0] + ":"
+    if env_id != family and family in known:
+        return known[family]
+    near = difflib.get_close_matches(env_id, known, n=1, cutoff=0.4)
+    hint = f" Did you mean `{near[0]}`?" if near else ""
+    raise UnknownEnvError(f"no environment `{env_id}`.{hint} Known: {', '.join(sorted(known))}<ID>.")
+
+
+def make(
+    env_id: str, *, num_envs: int, seeds: Sequence[int], device: "torch.device | str" = "cpu", options: Any = None
+) -> "VectorEnv":
+    """Build an environment with K = ``len(seeds)`` independent blocks of ``num_envs`` copies each.
+
+    Args:
+        env_id: Registered id or ``gymnasium:ID``.
+        num_envs: Copies per seed.
+        seeds: One integer per block; the blocks share no random numbers.
+        device: Where the tensors live.
+        options: An instance of the spec's options dataclass; None for its defaults.
+    """
+    spec = find(env_id)
+    module, _, name = spec.entry.partition(":")
+    build = getattr(importlib.import_module(module), name)
+    if options is None:
+        options = spec.options()
+    extra = {"env_id": env_id.split(":", 1)[1]} if spec.id.endswith(":") else {}
+    env: VectorEnv = build(num_envs=num_envs, seeds=list(seeds), device=device, options=options, **extra)
+    return env
