@@ -48,7 +48,7 @@ class Cell:
 
 def identity(variant: "Variant", task: "Task", seed: int, study: "Study") -> Identity:
     """Everything that decides a cell's numbers, as plain nested data."""
-    from ablate.configs import to_plain
+    from ablate.configs import config_to_plain
 
     algorithm = algorithm_registry.find(variant.algorithm)
     spec = env_registry.find(task.env)
@@ -56,13 +56,13 @@ def identity(variant: "Variant", task: "Task", seed: int, study: "Study") -> Ide
         "hash_version": HASH_VERSION,
         "algorithm": {
             "name": variant.algorithm,
-            "config": to_plain(variant.config),
+            "config": config_to_plain(variant.config),
             "code": code_digest(algorithm.sources),
         },
         "task": {
             "env": task.env,
             "version": spec.version,
-            "options": to_plain(task.options),
+            "options": config_to_plain(task.options),
             "num_envs": task.num_envs,
             "code": code_digest(spec.sources),
         },

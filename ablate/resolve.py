@@ -1,0 +1,330 @@
+"""From the tree of a study file to typed, resolved sections, noting every problem on the way.
+
+Each section is checked on its own, so a mistake in one does not hide the mistakes in another.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic_core import PydanticUndefined
+
+from ablate.configs import InvalidValue, config_from_plain, config_to_plain, defaults, laid_over, typed
+from ablate.problems import Problem, Problems, hint
+from ablate.schema import (
+    SCHEMA,
+    AblationEntry,
+    BaselineEntry,
+    ControlEntry,
+    Metrics,
+    Name,
+    SeedRange,
+    StudyFile,
+    TaskEntry,
+)
+from ablate.tree import Path, Tree
+from ablate.variants import (
+    BASELINE,
+    Draft,
+    ablation_drafts,
+    baseline_draft,
+    control_drafts,
+    distinct,
+    shared_fields,
+)
+from algorithms import registry as algorithm_registry
+from envs import registry as env_registry
+
+if TYPE_CHECKING:
+    from ablate.study import Arm, Task
+
+_ITEMWISE: dict[str, type] = {"tasks": TaskEntry, "ablations": AblationEntry, "controls": ControlEntry}
+_PROFILE_KEYS = {info.alias or name for name, info in StudyFile.model_fields.items()} - {
+    "schema",
+    "profiles",
+    "extends",
+}
+
+
+def resolve(tree: Tree) -> tuple[dict[str, Any] | None, list[Problem]]:
+    """Check a tree in full.
+
+    Returns:
+        The fields of a ``Study`` (without those that say where it came from), or None; and every problem.
+    """
+    problems = Problems(tree)
+    sections = _sections(problems)
+    _check_profiles(problems)
+    seeds = _seeds(sections.get("seeds"), problems)
+    tasks = _tasks(sections.get("tasks"), problems)
+    baseline = _arm(sections.get("baseline"), ("baseline",), None, problems)
+    controls: dict[str, Arm] = {}
+    drafts: list[Draft] = []
+    if baseline is not None:
+        for name, entry in (sections.get("controls") or {}).items():
+            control = _arm(entry, ("controls", name), baseline, problems)
+            if control is not None:
+                controls[name] = control
+        ablations = sections.get("ablations") or {}
+        drafts = [
+            baseline_draft(baseline),
+            *ablation_drafts(ablations, baseline, problems),
+            *control_drafts(controls, baseline, problems),
+        ]
+    _check_names(problems)
+    variants = distinct(drafts, problems)
+    for index, task in tasks.items():
+        _check_fit(drafts, index, task, problems)
+        _check_scale(drafts, index, task, sections, problems)
+    sections["metrics"] = _metrics(sections.get("metrics"), tasks, problems)
+    if problems.found:
+        return None, problems.found
+    found = {
+        key: sections[key]
+        for key in ("study", "question", "budget", "evaluation", "metrics", "ablations", "resources", "alpha")
+    }
+    return {
+        "schema": SCHEMA,
+        **found,
+        "baseline": baseline,
+        "tasks": tuple(_labelled(list(tasks.values()))),
+        "seeds": seeds,
+        "controls": controls,
+        "variants": tuple(variants),
+    }, []
+
+
+def _sections(problems: Problems) -> dict[str, Any]:
+    """Every section that has the right shape, defaults filled in; missing and unknown ones are noted."""
+    data = problems.tree.data
+    fields = {info.alias or name: info for name, info in StudyFile.model_fields.items()}
+    for key in data:
+        if key not in fields:
+            problems.add((key,), f"unknown field.{hint(key, fields) or ' Fields: ' + ', '.join(fields) + '.'}")
+    found = {}
+    for key, info in fields.items():
+        if key in data and key in _ITEMWISE:
+            found[key] = _items(data[key], (key,), problems)
+        elif key in data:
+            found[key] = _typed(_full_type(info), data[key], (key,), problems)
+        elif info.default is PydanticUndefined:
+            problems.add((), f"`{key}` is missing.{_example(key)}")
+        else:
+            found[key] = info.default
+    return found
+
+
+def _example(key: str) -> str:
+    examples = {"schema": f" Write `schema: {SCHEMA}`.", "seeds": " Write `seeds: {count: 8}` or a list."}
+    return examples.get(key, "")
+
+
+def _full_type(info: Any) -> Any:
+    """A field's type with its constraints, which pydantic keeps apart."""
+    return Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
+
+
+def _typed(kind: Any, value: Any, path: Path, problems: Problems) -> Any:
+    """The value as its type; None where it does not fit, which is noted."""
+    try:
+        return typed(kind, value)
+    except InvalidValue as error:
+        for inner, sentence in error.findings:
+            problems.add((*path, *inner), sentence)
+        return None
+
+
+def _items(value: Any, path: Path, problems: Problems) -> dict[Any, Any]:
+    """The items of a list or mapping that have the right shape, by index or name."""
+    name = str(path[0])
+    pairs: Iterable[tuple[int | str, Any]] = ()
+    if name == "tasks" and isinstance(value, list) and value:
+        pairs = enumerate(value)
+    elif name != "tasks" and isinstance(value, dict):
+        pairs = value.items()
+    else:
+        _typed(_full_type(StudyFile.model_fields[name]), value, path, problems)
+    found = {}
+    for key, one in pairs:
+        if isinstance(key, str):
+            _typed(Name, key, (*path, key), problems)
+        item = _typed(_ITEMWISE[name], one, (*path, key), problems)
+        if item is not None:
+            found[key] = item
+    return found
+
+
+def _check_profiles(problems: Problems) -> None:
+    """Profiles hold deltas of known sections; what is in them is checked when one is chosen."""
+    profiles = problems.tree.data.get("profiles")
+    for name, delta in profiles.items() if isinstance(profiles, dict) else ():
+        for key in delta if isinstance(delta, dict) else ():
+            if key not in _PROFILE_KEYS:
+                problems.add(("profiles", name, key), f"unknown field in a profile.{hint(key, _PROFILE_KEYS)}")
+
+
+def _seeds(section: Any, problems: Problems) -> tuple[int, ...]:
+    if isinstance(section, SeedRange):
+        return tuple(range(section.start, section.start + section.count))
+    seen: dict[int, int] = {}
+    for index, seed in enumerate(section or ()):
+        if seed in seen:
+            problems.add(("seeds", index), f"seed {seed} is listed twice; a repeated seed is not a new run.")
+        seen.setdefault(seed, index)
+    return tuple(seen)
+
+
+def _tasks(section: Mapping[int, TaskEntry] | None, problems: Problems) -> "dict[int, Task]":
+    """Tasks whose environment and options exist, by index."""
+    from ablate.study import Task
+
+    found: dict[int, Task] = {}
+    for index, entry in (section or {}).items():
+        path: Path = ("tasks", index)
+        try:
+            spec = env_registry.find(entry.env)
+        except env_registry.UnknownEnvError as error:
+            problems.add((*path, "env"), str(error))
+            continue
+        plain = laid_over(defaults(spec.options), entry.options)
+        options = _typed(spec.options, plain, (*path, "options"), problems)
+        if options is None:
+            continue
+        task = Task(entry.env, entry.num_envs, options, entry.env)
+        twin = next((other for other, one in found.items() if one == task), None)
+        if twin is not None:
+            problems.add(path, f"the same task as tasks.{twin}.")
+            continue
+        found[index] = task
+    return found
+
+
+def _labelled(tasks: "list[Task]") -> "list[Task]":
+    """Labels that tell the tasks apart: the environment, and what differs where two share one."""
+    found = []
+    for task in tasks:
+        twins = [one for one in tasks if one.env == task.env and one is not task]
+        odd = []
+        if any(one.num_envs != task.num_envs for one in twins):
+            odd.append(f"num_envs={task.num_envs}")
+        mine = config_to_plain(task.options)
+        odd += [
+            f"{key}={value}"
+            for key, value in mine.items()
+            if any(config_to_plain(one.options)[key] != value for one in twins)
+        ]
+        found.append(dataclasses.replace(task, label=f"{task.env} ({', '.join(odd)})" if odd else task.env))
+    return found
+
+
+def _arm(entry: BaselineEntry | None, path: Path, baseline: "Arm | None", problems: Problems) -> "Arm | None":
+    """An algorithm with its config: defaults, what it shares with the baseline, its preset, its own deltas."""
+    from ablate.study import Arm
+
+    if entry is None:
+        return None
+    try:
+        algorithm = algorithm_registry.find(entry.algorithm)
+    except algorithm_registry.UnknownAlgorithmError as error:
+        problems.add((*path, "algorithm"), str(error))
+        return None
+    preset: Mapping[str, Any] = {}
+    if entry.preset is not None:
+        if entry.preset not in algorithm.presets:
+            known = ", ".join(algorithm.presets) or "none"
+            near = hint(entry.preset, algorithm.presets)
+            problems.add(
+                (*path, "preset"), f"`{entry.algorithm}` has no preset `{entry.preset}`.{near} Presets: {known}."
+            )
+            return None
+        preset = algorithm.presets[entry.preset]
+    inherited = shared_fields(baseline.config, algorithm.config) if baseline is not None else {}
+    plain = laid_over(defaults(algorithm.config), inherited, preset, entry.config)
+    try:
+        config = config_from_plain(algorithm.config, plain)
+    except InvalidValue as error:
+        for inner, sentence in error.findings:
+            problems.add((*path, "config", *inner), sentence)
+        return None
+    note = entry.note if isinstance(entry, ControlEntry) else None
+    return Arm(entry.algorithm, entry.preset, config, note)
+
+
+def _check_names(problems: Problems) -> None:
+    """Ablations and controls share one set of names, on file systems that do not tell case apart too."""
+    data = problems.tree.data
+    seen = {BASELINE: BASELINE}
+    for section in ("ablations", "controls"):
+        names = data.get(section)
+        for name in names if isinstance(names, dict) else ():
+            lowered = str(name).lower()
+            if lowered in seen:
+                problems.add((section, name), f"the name is taken by `{seen[lowered]}`.")
+            seen.setdefault(lowered, str(name))
+    known = {info.alias or name for name, info in StudyFile.model_fields.items()}
+    if not data.get("ablations") and not data.get("controls") and data.keys() <= known:
+        problems.add((), "the study has neither `ablations` nor `controls`: there is nothing to compare.")
+
+
+def _check_fit(drafts: list[Draft], index: int, task: "Task", problems: Problems) -> None:
+    """Combinations that no single field can show, for every variant on a task; the baseline's are said once."""
+    inherited: set[tuple[str, str]] = set()
+    for draft in drafts:
+        found: Callable[[int], list[tuple[str, str]]] | None = getattr(draft.variant.config, "problems", None)
+        here = found(task.num_envs) if found is not None else []
+        for field, sentence in here:
+            if (field, sentence) in inherited:
+                continue
+            if draft.variant.role == "baseline":
+                problems.add(("baseline", "config", *field.split(".")), f"on {task.env}: {sentence}.")
+            elif draft.variant.role == "control":
+                problems.add((*draft.path, "config", *field.split(".")), f"on {task.env}: {sentence}.")
+            else:
+                place = draft.fields.get(field.split(".")[0], draft.path)
+                problems.add(place, f"{draft.variant.name} on {task.env}: {sentence}.")
+        if draft.variant.role == "baseline":
+            inherited = set(here)
+
+
+def _check_scale(
+    drafts: list[Draft], index: int, task: "Task", sections: Mapping[str, Any], problems: Problems
+) -> None:
+    """The budget must hold at least one iteration of every variant, and every evaluation point one of its own."""
+    budget, evaluation = sections.get("budget"), sections.get("evaluation")
+    longest = max(drafts, key=lambda one: getattr(one.variant.config, "num_steps", 1), default=None)
+    if budget is None or longest is None:
+        return
+    rollout = getattr(longest.variant.config, "num_steps", 1)
+    once = task.num_envs * rollout
+    if budget.env_steps < once:
+        problems.add(
+            ("budget", "env_steps"),
+            f"{budget.env_steps:,} steps are less than one iteration of `{longest.variant.name}` on {task.env}: "
+            f"num_envs {task.num_envs:,} x num_steps {rollout} = {once:,}.",
+        )
+    elif evaluation is not None and budget.env_steps // once < evaluation.points:
+        problems.add(
+            ("evaluation", "points"),
+            f"{evaluation.points} evaluations need as many iterations, but {budget.env_steps:,} steps hold "
+            f"{budget.env_steps // once} of `{longest.variant.name}` on {task.env} ({once:,} steps each).",
+        )
+
+
+def _metrics(section: Metrics | None, tasks: "Mapping[int, Task]", problems: Problems) -> Metrics | None:
+    """The metrics, once every task is known to report the primary one."""
+    if section is None:
+        return None
+    name, summary = section.primary.name, section.primary.summary
+    for task in tasks.values():
+        known = [f"eval/{one}" for one in ("return", "length", *env_registry.find(task.env).metrics)]
+        if name not in known:
+            what = f"{task.env} does not report `{name}`.{hint(name, known)} It reports {', '.join(known)}."
+            problems.add(("metrics", "primary", "name"), what)
+    if not problems.tree.has(("metrics", "secondary")):
+        return section.model_copy(update={"secondary": [one for one in section.secondary if one != summary]})
+    for index, one in enumerate(section.secondary):
+        if one == summary:
+            problems.add(("metrics", "secondary", index), f"`{one}` is the primary summary already.")
+        elif one in section.secondary[:index]:
+            problems.add(("metrics", "secondary", index), f"`{one}` is listed twice.")
+    return section
