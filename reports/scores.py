@@ -1,0 +1,266 @@
+"""The score table: one row per training run, read from the cells' files and nothing else.
+
+Conventions, all decided here once:
+
+* Higher is better. A lower-is-better metric is negated at load; ``ScoreTable.flipped`` says so.
+* ``final`` is the mean of the primary metric over the evaluations in the last tenth of the budget (the last one at
+  least); ``auc`` is the trapezoid over environment steps divided by their range.
+* A failed or diverged run is a result: it scores the floor of its task (the worst finished score where the environment
+  declares no range) and is counted. A run whose manipulation check failed measured something else: it is kept out.
+* An unfinished run has no score; it is listed as missing.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from reports.journal import Column, Journal, read_journal, read_status
+from reports.manifest import CellRef, Manifest, ReportError, parse
+from reports.stats import Scores
+
+State = Literal["done", "failed", "invalid", "missing"]
+Curve = tuple[Column, Column]
+"""Environment steps and values, both of shape ``(points,)``."""
+
+LAST_SHARE = 0.1
+"""Share of the budget, counted from its end, over which ``final`` averages."""
+SHORT = 0.9
+"""A run that says DONE before this share of the budget is not the run the study asked for."""
+KEPT = ("probe/", "check/")
+"""Families of columns kept beside the primary metric."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One training run.
+
+    Attributes:
+        cell: Variant, task, seed and hash.
+        state: ``done`` and ``failed`` have scores; ``invalid`` (manipulation check) and ``missing`` have none.
+        reason: One sentence why it is not ``done``.
+        final: Primary metric at the end, higher is better; NaN without a score.
+        auc: Mean of the primary metric along the run; NaN without a score.
+        curve: The primary metric along the run, as far as it got.
+        extras: ``probe/*`` and ``check/*`` columns.
+        checks: Violated manipulation checks, as sentences.
+        describe: What the trainer says of itself (parameters, rows, optimiser steps ...).
+        pack: Id of the process that trained it, with the other seeds of its variant.
+        wall_s: Seconds that process took.
+        env_steps: Transitions seen.
+    """
+
+    cell: CellRef
+    state: State
+    reason: str = ""
+    final: float = np.nan
+    auc: float = np.nan
+    curve: Curve = field(default_factory=lambda: (np.empty(0), np.empty(0)))
+    extras: Mapping[str, Curve] = field(default_factory=dict)
+    checks: tuple[str, ...] = ()
+    describe: Mapping[str, float] = field(default_factory=dict)
+    pack: str = ""
+    wall_s: float = np.nan
+    env_steps: int = 0
+
+    @property
+    def scored(self) -> bool:
+        """Does it enter the statistics?"""
+        return self.state in ("done", "failed")
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """All runs of a study.
+
+    Attributes:
+        manifest: The study.
+        runs: One per cell of the manifest, in its order.
+        flipped: Scores and curves are negated because the goal is ``min``.
+        floors: Declared floor per task, higher-is-better; None where the environment declares none.
+        fill: What a failed run scores, per task: ``(final, auc)``.
+        twins: Runs that computed exactly what the baseline's run of the same seed computed.
+    """
+
+    manifest: Manifest
+    runs: tuple[Run, ...]
+    flipped: bool
+    floors: tuple[float | None, ...]
+    fill: tuple[tuple[float, float], ...]
+    twins: tuple[CellRef, ...] = ()
+
+    @cached_property
+    def _by_arm(self) -> dict[tuple[str, int], list[Run]]:
+        arms: dict[tuple[str, int], list[Run]] = defaultdict(list)
+        for run in self.runs:
+            arms[run.cell.variant, run.cell.task].append(run)
+        for arm in arms.values():
+            arm.sort(key=lambda run: run.cell.seed)
+        return arms
+
+    def arm(self, variant: str, task: int) -> list[Run]:
+        """Every run of one variant on one task, by seed, scored or not."""
+        return self._by_arm.get((variant, task), [])
+
+    def scores(self, variant: str, task: int, summary: str | None = None) -> Scores:
+        """Scores of one arm, by seed, shape ``(n,)``; ``summary`` is the primary's own unless given."""
+        name = summary or self.manifest.primary.summary
+        runs = [run for run in self.arm(variant, task) if run.scored]
+        return np.array([run.auc if name == "auc" else run.final for run in runs], dtype=np.float64)
+
+    def of_state(self, state: State, variant: str | None = None) -> list[Run]:
+        """Runs in one state, of one variant or of all."""
+        return [run for run in self.runs if run.state == state and variant in (None, run.cell.variant)]
+
+    def ceiling(self, task: int) -> float | None:
+        """Declared ceiling of a task, higher-is-better."""
+        declared = _declared_range(self.manifest, task)
+        return declared[1] if declared else None
+
+
+def area_under_curve(steps: Column, values: Column) -> float:
+    """Trapezoid over environment steps divided by their range; the value itself for a single point."""
+    if len(steps) < 2:
+        return float(values[-1])
+    return float(np.trapezoid(values, steps) / (steps[-1] - steps[0]))
+
+
+def final_score(steps: Column, values: Column, budget: int) -> float:
+    """Mean over the points in the last tenth of the budget, the last point at least."""
+    late = steps >= (1 - LAST_SHARE) * budget
+    late[-1] = True
+    return float(values[late].mean())
+
+
+def load(manifest: Mapping[str, Any]) -> ScoreTable:
+    """Read every cell a manifest names.
+
+    Args:
+        manifest: ``manifest.json`` as read.
+
+    Raises:
+        ReportError: A malformed manifest; two rows of one (variant, task, seed); two seeds whose runs are copies of
+            each other; a primary metric that no finished run holds.
+    """
+    study = parse(manifest)
+    sign = -1.0 if study.primary.goal == "min" else 1.0
+    prints: dict[tuple[str, int], dict[str, CellRef]] = defaultdict(dict)
+    runs, columns = [], set[str]()
+
+    def note_print(cell: CellRef, journal: Journal) -> None:
+        _, values = journal.curve(study.primary.name)
+        if len(values) < 2 or np.ptp(values) == 0:
+            return  # a saturated, constant curve says nothing about who computed it
+        print_ = journal.fingerprint()
+        other = prints[cell.variant, cell.task].setdefault(print_, cell)
+        if other is not cell:
+            raise ReportError(
+                f"seeds {other.seed} and {cell.seed} of variant {cell.variant!r}, task "
+                f"{study.tasks[cell.task].label!r} have identical curves: one run must not count twice"
+            )
+
+    for cell in study.cells:
+        run, found = _read_run(study, cell, sign, note_print)
+        runs.append(run)
+        columns |= found
+    trained = any(run.env_steps >= SHORT * study.budget for run in runs)
+    if trained and study.primary.name not in columns:
+        known = ", ".join(sorted(columns)) or "none"
+        raise ReportError(f"no finished run holds the primary metric {study.primary.name!r}; columns found: {known}")
+    floors = tuple(_floor(study, task) for task in range(len(study.tasks)))
+    fill = tuple(_fill(runs, task, floor) for task, floor in enumerate(floors))
+    scored = tuple(_with_floor(run, *fill[run.cell.task]) for run in runs)
+    base = study.baseline.name
+    twins = [
+        cell
+        for (variant, task), own in prints.items()
+        if variant != base
+        for print_, cell in own.items()
+        if print_ in prints.get((base, task), {})
+    ]
+    return ScoreTable(study, scored, study.primary.goal == "min", floors, fill, tuple(twins))
+
+
+def _read_run(
+    study: Manifest, cell: CellRef, sign: float, note_print: Callable[[CellRef, Journal], None]
+) -> tuple[Run, set[str]]:
+    """One cell's files as a run without its floor score, and the names of the columns it holds."""
+    place = study.home / "cells" / cell.hash
+    try:
+        status = read_status(place)
+        journal = read_journal(place) if status else None
+    except (OSError, ValueError) as error:
+        return Run(cell=cell, state="missing", reason=f"unreadable: {error}"), set()
+    if status is None or journal is None:
+        return Run(cell=cell, state="missing", reason="never started"), set()
+    note_print(cell, journal)
+    steps, values = journal.curve(study.primary.name)
+    finite = np.isfinite(values)
+    curve = (steps[finite], sign * values[finite])
+    state, reason = _judge(study, status, steps, values)
+    done = state == "done"
+    return Run(
+        cell=cell,
+        state=state,
+        reason=reason,
+        final=final_score(*curve, study.budget) if done else np.nan,
+        auc=area_under_curve(*curve) if done else np.nan,
+        curve=curve,
+        extras={name: journal.curve(name) for name in sorted(journal.columns) if name.startswith(KEPT)},
+        checks=tuple(status.get("checks") or ()),
+        describe=status.get("describe") or {},
+        pack=str(status.get("pack") or cell.hash),
+        wall_s=float(status.get("wall_s") or np.nan),
+        env_steps=int(status.get("env_steps") or (steps[-1] if len(steps) else 0)),
+    ), set(journal.columns)
+
+
+def _judge(study: Manifest, status: Mapping[str, Any], steps: Column, values: Column) -> tuple[State, str]:
+    """State of a run, and why it is not ``done``."""
+    checks = list(status.get("checks") or ())
+    state = status["state"]
+    if checks:
+        return "invalid", f"manipulation check: {checks[0]}"
+    if state == "FAILED":
+        return "failed", str(status.get("error") or "failed without a message").strip().splitlines()[-1]
+    if state != "DONE":
+        return "missing", state.lower()
+    if len(values) == 0 or not np.isfinite(values[-1]):
+        return "failed", f"finished without a finite {study.primary.name}"
+    if steps[-1] < SHORT * study.budget:
+        return "missing", f"says DONE at {steps[-1]:,.0f} of {study.budget:,} steps"
+    return "done", ""
+
+
+def _declared_range(study: Manifest, task: int) -> tuple[float, float] | None:
+    """(floor, ceiling) of the primary metric, higher-is-better: environments declare it for the return only."""
+    declared = study.tasks[task].score_range
+    if declared is None or not study.primary.name.endswith("/return"):
+        return None
+    low, high = declared
+    return (-high, -low) if study.primary.goal == "min" else (low, high)
+
+
+def _floor(study: Manifest, task: int) -> float | None:
+    declared = _declared_range(study, task)
+    return declared[0] if declared else None
+
+
+def _fill(runs: list[Run], task: int, floor: float | None) -> tuple[float, float]:
+    """``(final, auc)`` of a failed run on one task."""
+    if floor is not None:
+        return floor, floor
+    done = [run for run in runs if run.state == "done" and run.cell.task == task]
+    return min((run.final for run in done), default=np.nan), min((run.auc for run in done), default=np.nan)
+
+
+def _with_floor(run: Run, final: float, auc: float) -> Run:
+    """A failed run with the floor as its scores; with no floor to give (nothing finished) it stays without."""
+    if run.state != "failed":
+        return run
+    if np.isnan(final):
+        return replace(run, state="missing", reason=f"failed, and no run of its task finished: {run.reason}")
+    return replace(run, final=final, auc=auc)

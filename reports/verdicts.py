@@ -1,0 +1,249 @@
+"""From numbers to words: Holm over the ablations, one verdict and one sentence per contrast, and the guards.
+
+Verdicts: ``hurts``, ``helps``, ``no change`` (larger than the margin), ``inconclusive``, ``not estimable``. They follow
+the Holm-adjusted p value and the margin declared in the study file; "not significant" never becomes "does not matter".
+Controls get the same numbers but stand outside the family.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from reports.contrasts import FEWEST, REFUSED, WEAK, Numbers, compare
+from reports.manifest import Variant
+from reports.notation import decimals, fixed
+from reports.scores import ScoreTable
+from reports.stats import Estimate, holm
+
+Verdict = Literal["hurts", "helps", "no change", "inconclusive", "not estimable"]
+
+FEW = 5
+"""Runs per arm below which magnitudes are overstated and "no change" is never said."""
+STEADY = 10
+"""Runs per arm from which a large ratio of spreads no longer fools the test of means."""
+SD_RATIO = 3.0
+"""Ratio of between-seed SDs above which a verdict stays provisional below ``STEADY`` runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """One variant against the baseline on the primary metric.
+
+    Attributes:
+        numbers: Effects, intervals, p values, counts.
+        role: ``ablation`` (in the Holm family) or ``control`` (outside, p unadjusted).
+        p: Welch p; NaN when not estimable.
+        p_holm: Adjusted over the family; NaN for a control.
+        failures: Runs of the variant that failed and scored the floor.
+        missing: Runs of the variant without a score yet.
+        invalid: Runs of the variant whose manipulation check failed.
+        verdict: One of five words.
+        provisional: A guard caps the verdict.
+        guards: What a reader must know before believing it, as sentences.
+    """
+
+    numbers: Numbers
+    role: Literal["ablation", "control"]
+    p: float
+    p_holm: float
+    failures: int
+    missing: int
+    invalid: int
+    verdict: Verdict
+    provisional: bool = False
+    guards: tuple[str, ...] = ()
+
+    @property
+    def variant(self) -> Variant:
+        """The variant."""
+        return self.numbers.variant
+
+    @property
+    def decisive_p(self) -> float:
+        """The p value the verdict follows."""
+        return self.p if self.role == "control" else self.p_holm
+
+    @property
+    def expected(self) -> Literal["as expected", "contrary", "open", ""]:
+        """What was expected before running, against what was found."""
+        wanted = {"worse": "hurts", "better": "helps", "none": "no change"}.get(self.variant.expect or "")
+        if wanted is None:
+            return ""
+        if self.verdict in ("inconclusive", "not estimable"):
+            return "open"
+        return "as expected" if self.verdict == wanted else "contrary"
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """All contrasts of a study.
+
+    Attributes:
+        table: The scores they came from.
+        alpha: Two-sided level, family-wise over the ablations.
+        contrasts: Ablations in the order of the study file, then controls.
+    """
+
+    table: ScoreTable
+    alpha: float
+    contrasts: tuple[Contrast, ...]
+
+    @property
+    def family(self) -> int:
+        """K: ablation variants corrected for."""
+        return len(self.table.manifest.ablations)
+
+    @property
+    def ablations(self) -> tuple[Contrast, ...]:
+        """The contrasts of the Holm family."""
+        return tuple(contrast for contrast in self.contrasts if contrast.role == "ablation")
+
+    @property
+    def in_percent(self) -> bool:
+        """Are all estimable effects relative? One figure never mixes percentages and differences."""
+        shown = [contrast.numbers for contrast in self.contrasts if contrast.numbers.difference]
+        return bool(shown) and all(one.percent for one in shown)
+
+    @property
+    def runs_per_arm(self) -> tuple[int, int]:
+        """Fewest and most scored runs of any arm and task."""
+        study = self.table.manifest
+        counts = [len(self.table.scores(v.name, task)) for v in study.variants for task in range(len(study.tasks))]
+        return min(counts), max(counts)
+
+
+def conclude(table: ScoreTable, alpha: float | None = None) -> Conclusion:
+    """Test every variant against the baseline and say what follows.
+
+    Args:
+        table: Scores of a study.
+        alpha: Two-sided family-wise level; the manifest's unless given.
+    """
+    study = table.manifest
+    level = study.alpha if alpha is None else alpha
+    family = max(1, len(study.ablations))
+    found = [compare(table, variant, level, family) for variant in (*study.ablations, *study.controls)]
+    reasons = [_not_estimable(table, one) for one in found]
+    p = np.array(
+        [
+            math.nan if reason or not one.difference else one.difference.p
+            for one, reason in zip(found, reasons, strict=True)
+        ]
+    )
+    adjusted = np.full_like(p, math.nan)
+    tested = np.flatnonzero(np.isfinite(p[: len(study.ablations)]))
+    adjusted[tested] = holm(p[tested], family)
+    contrasts = [_decide(table, one, float(p[i]), float(adjusted[i]), reasons[i], level) for i, one in enumerate(found)]
+    return Conclusion(table, level, tuple(contrasts))
+
+
+def verdict_text(contrast: Contrast, margin: float) -> str:
+    """The verdict as a table shows it."""
+    text = f"no change > {margin:.0%}" if contrast.verdict == "no change" else str(contrast.verdict)
+    return f"{text} (provisional)" if contrast.provisional else text
+
+
+def _not_estimable(table: ScoreTable, found: Numbers) -> str:
+    """Why there is no test, as a clause; empty when there is one."""
+    study, name = table.manifest, found.variant.name
+    invalid = len(table.of_state("invalid", name)), len(table.of_state("invalid", study.baseline.name))
+    if any(invalid):
+        whose = name if invalid[0] else "the baseline"
+        return f"the manipulation check failed in {max(invalid)} runs of {whose}: the arm is not what it is called"
+    for task in found.tasks:
+        label = f" on {study.tasks[task.task].label}" if len(found.tasks) > 1 else ""
+        for arm, runs in ((name, task.scores), (study.baseline.name, task.base)):
+            if len(runs) < FEWEST:
+                return f"{len(runs)} finished {'run' if len(runs) == 1 else 'runs'} of {arm}{label}, {FEWEST} needed"
+            if all(run.state != "done" for run in table.arm(arm, task.task)):
+                return f"every run of {arm}{label} failed"
+    if found.difference is None:
+        if found.mean == found.base_mean:
+            return "all runs of both arms score the same on all seeds"
+        places = decimals(abs(found.mean - found.base_mean) / 10)
+        return (
+            f"no arm varies between seeds ({fixed(found.base_mean, places)} and {fixed(found.mean, places)} "
+            "on all seeds), so chance cannot be judged"
+        )
+    return ""
+
+
+def _decide(table: ScoreTable, found: Numbers, p: float, p_holm: float, reason: str, alpha: float) -> Contrast:
+    study, name = table.manifest, found.variant.name
+    bare = Contrast(
+        numbers=found,
+        role="control" if found.variant.role == "control" else "ablation",
+        p=p,
+        p_holm=p_holm,
+        failures=len([run for run in table.of_state("failed", name) if run.scored]),
+        missing=len(table.of_state("missing", name)),
+        invalid=len(table.of_state("invalid", name)),
+        verdict="not estimable",
+    )
+    if reason:
+        return replace(bare, guards=(reason, *_guards(table, bare, alpha)))
+    verdict = _verdict(bare, study.primary.margin, alpha)
+    provisional = found.sd_ratio > SD_RATIO and min(found.n, found.n_base) < STEADY
+    decided = replace(bare, verdict=verdict, provisional=provisional)
+    return replace(decided, guards=_guards(table, decided, alpha))
+
+
+def _verdict(contrast: Contrast, margin: float, alpha: float) -> Verdict:
+    found = contrast.numbers
+    few = min(found.n, found.n_base) < FEW
+    effect = found.percent
+    assert isinstance(found.difference, Estimate)
+    if contrast.decisive_p < alpha and (not few or (effect is not None and abs(effect.value) > margin)):
+        return "hurts" if found.difference.value < 0 else "helps"
+    if effect is not None and not few and effect.narrow.within(-margin, margin):
+        return "no change"
+    return "inconclusive"
+
+
+def _guards(table: ScoreTable, contrast: Contrast, alpha: float) -> tuple[str, ...]:
+    """What a reader must know before believing the row."""
+    study, found = table.manifest, contrast.numbers
+    said = []
+    fewest = min(found.n, found.n_base)
+    if FEWEST <= fewest < FEW:
+        said.append(f"few seeds (n = {fewest}): the magnitude is likely overstated, and an absence cannot be shown")
+    if contrast.provisional:
+        ratio = "one arm does not vary" if math.isinf(found.sd_ratio) else f"ratio {found.sd_ratio:.1f}"
+        said.append(f"the arms' spreads differ ({ratio}): provisional below n = {STEADY}, a rare failure could hide")
+    if found.g >= REFUSED:
+        said.append("the baseline is not reliably above its floor: no percentages, differences only")
+    elif found.g >= WEAK:
+        said.append(f"the baseline's own mean is uncertain (g = {found.g:.2f}): read the percentage with care")
+    if saturated := _saturated(table, contrast):
+        said.append(saturated)
+    if contrast.role == "ablation" and found.percent and _disagree(contrast, alpha):
+        said.append("the interval is for one contrast, p is adjusted for all: here they disagree, and p decides")
+    seeds = [cell.seed for cell in table.twins if cell.variant == found.variant.name]
+    if seeds:
+        listed = ", ".join(str(seed) for seed in sorted(set(seeds)))
+        said.append(f"identical to the baseline on seed {listed}: the change changed nothing there")
+    if contrast.missing:
+        total = len([cell for cell in study.cells if cell.variant == found.variant.name])
+        said.append(f"{contrast.missing} of {total} runs have no score yet")
+    return tuple(said)
+
+
+def _disagree(contrast: Contrast, alpha: float) -> bool:
+    percent = contrast.numbers.percent
+    assert percent is not None
+    excludes = percent.interval.low > 0 or percent.interval.high < 0
+    return excludes != (contrast.p_holm < alpha)
+
+
+def _saturated(table: ScoreTable, contrast: Contrast) -> str:
+    """Do all runs of both arms sit at the ceiling of every task?"""
+    tasks = contrast.numbers.tasks
+    for task in tasks:
+        ceiling, floor = table.ceiling(task.task), table.floors[task.task]
+        if ceiling is None or floor is None or not len(task.scores) or not len(task.base):
+            return ""
+        if min(task.scores.min(), task.base.min()) < ceiling - 0.005 * (ceiling - floor):
+            return ""
+    return "saturated: every run of both arms sits at the ceiling, so the task cannot separate them"
