@@ -69,7 +69,7 @@ def _kinds(hint: Any) -> dict[str, type]:
     inner = typing.get_args(hint)[0]
     members = typing.get_args(inner) or (inner,)
     return {
-        next(f.default for f in dataclasses.fields(member) if f.name == "kind"): member
+        str(next(f.default for f in dataclasses.fields(member) if f.name == "kind")): member
         for member in members
         if dataclasses.is_dataclass(member) and isinstance(member, type)
     }

@@ -50,7 +50,7 @@ class Trainer(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """All a fresh trainer of the same arguments needs to continue bit for bit (tensors, numbers, plain containers)."""
+        """What a fresh trainer of the same arguments needs to continue bit for bit: tensors, plain containers."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

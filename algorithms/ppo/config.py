@@ -1,4 +1,4 @@
-"""Hyper-parameters of PPO. Defaults are the values SAPG's paper prints for its PPO baseline on AllegroHand (Table 4)."""
+"""Hyper-parameters of PPO. Defaults are what SAPG's paper prints for its PPO baseline on AllegroHand (Table 4)."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -104,7 +104,7 @@ class PPOConfig:
     normalize_values: bool = True
     normalizer_update: Literal["after_update", "first_epoch"] = "after_update"
     timeout_bootstrap: Literal["final_obs", "previous_obs", "none"] = "final_obs"
-    network: Network = Mlp()  # noqa: RUF009 (frozen)
+    network: Network = Mlp()
     trunk: Literal["separate", "shared"] = "separate"
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False

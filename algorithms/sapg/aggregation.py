@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from algorithms.sapg.config import SAPGConfig
 
 Sources = tuple[tuple[int, ...], ...]
-"""``sources[i]``: the policies X_i whose rollouts update policy i off-policy."""
+"""``sources[i]``: the policies X_i whose rollouts update policy i off-policy, in cyclic order after i, so that one
+drawn position means one common shift for every target."""
 
 
 def _violation(name: str, expected_targets: int, measured: Measured) -> str | None:
@@ -60,7 +61,8 @@ class Symmetric:
 
     def sources(self, num_policies: int) -> Sources:
         """X_i of every policy."""
-        return tuple(tuple(j for j in range(num_policies) if j != i) for i in range(num_policies))
+        others = range(1, num_policies)
+        return tuple(tuple((i + shift) % num_policies for shift in others) for i in range(num_policies))
 
     def off_policy_ratio(self, num_policies: int) -> int:
         """Off-policy rows of a target per on-policy row."""

@@ -1,5 +1,6 @@
-"""Hyper-parameters of SAPG. Defaults are the paper's for AllegroHand (Table 4); every known difference of the public
-code is a named option here, and the preset ``official`` switches them all.
+"""Hyper-parameters of SAPG; defaults are the paper's for AllegroHand (Table 4).
+
+Every known difference of the public code is a named option here, and the preset ``official`` switches them all.
 """
 
 from dataclasses import dataclass
