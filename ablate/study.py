@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ablate import overrides as overriding
 from ablate.errors import StudyError
-from ablate.problems import Problem, hint, nearest, rendered
+from ablate.problems import Problem, hint, rendered
 from ablate.schema import AblationEntry, Budget, Evaluation, Metrics, Resources
 from ablate.tree import Origin, Path, Tree, merged_trees
 from ablate.yaml_lines import YamlProblems, parse, read
@@ -191,6 +191,12 @@ def _with_profile(tree: Tree, profile: str) -> Tree:
     return merged_trees(tree, Tree(own, paths))
 
 
-def nearest_profile(word: str, study: Study) -> str | None:
-    """The profile most like a word."""
-    return nearest(word, study.profiles)
+def profile_names(path: str | FilePath) -> tuple[str, ...]:
+    """The profiles that a file offers, its bases' included; none when it cannot be read."""
+    file = FilePath(path)
+    try:
+        tree = _with_bases(parse(read(file), str(file)), file, ())
+    except YamlProblems:
+        return ()
+    profiles = tree.data.get("profiles")
+    return tuple(profiles) if isinstance(profiles, dict) else ()

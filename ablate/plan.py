@@ -1,0 +1,271 @@
+"""The plan: every cell of a study compared with the store, what the ablations move besides, and what it will cost.
+
+Nothing starts here. What is missing may be probed for a moment (``ablate.probe``) to predict the time and to show the
+confounds; figures of finished cells and earlier probes are reused.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ablate import machine
+from ablate import probe as probing
+from ablate.cells import Cell, cells, without_code
+from ablate.manifest import write_manifest as write_manifest
+from ablate.power import Power, power_of
+from ablate.probe import Probe
+from ablate.store import Store
+from ablate.study import Study
+from ablate.variants import BASELINE
+
+PlanState = Literal["new", "cached", "stale", "failed", "interrupted", "running"]
+_STATES: dict[str, PlanState] = {
+    "MISSING": "new",
+    "DONE": "cached",
+    "FAILED": "failed",
+    "INTERRUPTED": "interrupted",
+    "RUNNING": "running",
+}
+
+CONFOUNDS = {
+    "rows_per_iteration": "rows",
+    "minibatches": "minibatches",
+    "optimizer_steps_per_iteration": "optimiser steps",
+    "parameters": "parameters",
+    "flops_per_env_step": "FLOPs per env step",
+}
+"""Figures of ``describe()`` that an ablation should leave alone -> what to call them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """A cell and what the store says about it.
+
+    Attributes:
+        cell: The cell.
+        state: ``new`` never ran; ``cached`` done; ``stale`` ran with other code; ``failed`` for good; ``interrupted``
+            resumes; ``running`` right now, elsewhere.
+    """
+
+    cell: Cell
+    state: PlanState
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """How long the missing cells take.
+
+    Attributes:
+        seconds: Until the last pack is done.
+        pack_seconds: Sum over the packs.
+        packs: How many there are.
+        workers: How many train at the same time.
+    """
+
+    seconds: float
+    pack_seconds: float
+    packs: int
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a study asks for and what of it there is.
+
+    Attributes:
+        study: The study.
+        cells: All its cells, in the order variants x tasks x seeds.
+        orphaned: Hashes that the study's last run asked for and this study does not.
+        figures: (variant, task index) -> ``describe()`` of its trainer, where known.
+        estimate: Time of the missing cells; None when something of it was never probed.
+        power: What the seeds can show.
+        spread: SD over seeds of the baseline's final score per task, where three or more baseline cells are done.
+        warnings: What a person should know.
+    """
+
+    study: Study
+    cells: tuple[PlannedCell, ...]
+    orphaned: tuple[str, ...]
+    figures: dict[tuple[str, int], dict[str, float]]
+    estimate: Estimate | None
+    power: Power
+    spread: dict[int, float]
+    warnings: tuple[str, ...]
+
+    def counts(self) -> dict[str, int]:
+        """Cells per state, and the orphans."""
+        found = Counter(one.state for one in self.cells)
+        states: Sequence[PlanState] = ("new", "cached", "stale", "failed", "interrupted", "running")
+        return {**{state: found[state] for state in states}, "orphaned": len(self.orphaned)}
+
+    def missing(self) -> list[PlannedCell]:
+        """What a run would train: new, stale and interrupted cells. Failed ones stay failed until ``ablate retry``."""
+        return [one for one in self.cells if one.state in ("new", "stale", "interrupted")]
+
+    def confounds(self, variant: str, task: int) -> dict[str, tuple[float, float]]:
+        """Figure -> (baseline, variant), where they differ; empty as long as either is unknown."""
+        base, own = self.figures.get((BASELINE, task)), self.figures.get((variant, task))
+        if base is None or own is None:
+            return {}
+        return {
+            name: (base[name], own[name])
+            for name in CONFOUNDS
+            if name in base and name in own and base[name] != own[name]
+        }
+
+
+def make_plan(study: Study, store: Store, probe: bool = True, progress: Callable[[str], None] | None = None) -> Plan:
+    """Compare a study with the store.
+
+    Args:
+        study: The study.
+        store: Where finished cells lie.
+        probe: Measure what was never measured on this machine; imports torch.
+        progress: Told what is being probed.
+    """
+    planned = [PlannedCell(one, _STATES[store.cell(one.hash).state()]) for one in cells(study, study.variants)]
+    planned, orphaned = _reconciled(planned, study, store)
+    probes, warnings = _probes(planned, study, store, probe, progress)
+    figures = {pair: one.describe for pair, one in probes.items()}
+    for pair in {(one.cell.variant, one.cell.task) for one in planned} - figures.keys():
+        known = _figures_of_finished(planned, pair, store)
+        if known is not None:
+            figures[pair] = known
+    contrasts = sum(one.role == "ablation" for one in study.variants)
+    return Plan(
+        study=study,
+        cells=tuple(planned),
+        orphaned=tuple(orphaned),
+        figures=figures,
+        estimate=_estimate(planned, probes, study),
+        power=power_of(len(study.seeds), len(study.tasks), contrasts, study.alpha),
+        spread=_spread(planned, study, store),
+        warnings=tuple(warnings),
+    )
+
+
+def _reconciled(planned: list[PlannedCell], study: Study, store: Store) -> tuple[list[PlannedCell], list[str]]:
+    """Tell stale cells from new ones, and find orphans, by the manifest of the study's last run.
+
+    Only a manifest of the same profile counts: another profile is another scale, and its cells stay wanted.
+    """
+    manifest = store.study(study.study).manifest()
+    if manifest is None or manifest.get("profile") != study.profile:
+        return planned, []
+    wanted = {one.cell.hash for one in planned}
+    gone = [entry["hash"] for entry in manifest.get("cells", ()) if entry["hash"] not in wanted]
+    identities = {one: store.cell(one).identity() for one in gone}
+    there = {one: without_code(found) for one, found in identities.items() if found is not None}
+    stale: set[str] = set()
+    found = []
+    for one in planned:
+        if one.state == "new":
+            bare = without_code(one.cell.identity)
+            old = next((name for name, identity in there.items() if identity == bare), None)
+            if old is not None:
+                stale.add(old)
+                found.append(replace(one, state="stale"))
+                continue
+        found.append(one)
+    return found, [one for one in there if one not in stale]
+
+
+Pair = tuple[str, int]
+
+
+def pack_size(study: Study) -> int:
+    """Seeds that one process trains together."""
+    asked = study.resources.seeds_per_pack
+    return len(study.seeds) if asked == "auto" else min(asked, len(study.seeds))
+
+
+def _probes(
+    planned: Sequence[PlannedCell],
+    study: Study,
+    store: Store,
+    allowed: bool,
+    progress: Callable[[str], None] | None,
+) -> tuple[dict[Pair, Probe], list[str]]:
+    """Remembered probes of every variant x task, and new ones of those with missing cells and of their baseline."""
+    first: dict[Pair, Cell] = {}
+    for one in planned:
+        first.setdefault((one.cell.variant, one.cell.task), one.cell)
+    missing = {(one.cell.variant, one.cell.task) for one in planned if one.state in ("new", "stale", "interrupted")}
+    missing |= {(BASELINE, task) for _, task in missing}
+    size = pack_size(study)
+    threads = max(1, machine.cores() // machine.workers(study.resources))
+    found: dict[Pair, Probe] = {}
+    warnings = []
+    todo = []
+    for pair, cell in first.items():
+        kept = probing.remembered(store, probing.key_of(cell.identity, size))
+        if kept is not None:
+            found[pair] = kept
+        elif pair in missing:
+            todo.append(pair)
+    for number, pair in enumerate(todo if allowed else (), 1):
+        name, task = pair
+        if progress is not None:
+            progress(f"probing {name} on {study.tasks[task].label} ({number} of {len(todo)})")
+        variant = study.variant(name)
+        try:
+            found[pair] = probing.measure(
+                variant, study.tasks[task], study.seeds[:size], study.evaluation.episodes, threads=threads
+            )
+        except Exception as error:  # whatever a third party's trainer raises: the plan goes on without it
+            warnings.append(f"probing {name} on {study.tasks[task].label} failed: {type(error).__name__}: {error}")
+            continue
+        probing.remember(store, probing.key_of(first[pair].identity, size), found[pair])
+    return found, warnings
+
+
+def _figures_of_finished(planned: Sequence[PlannedCell], pair: Pair, store: Store) -> dict[str, float] | None:
+    for one in planned:
+        if (one.cell.variant, one.cell.task) == pair and one.state == "cached":
+            figures = (store.cell(one.cell.hash).status() or {}).get("describe")
+            if figures:
+                return dict(figures)
+    return None
+
+
+def _estimate(planned: Sequence[PlannedCell], probes: dict[Pair, Probe], study: Study) -> Estimate | None:
+    """Longest packs first onto the workers; None when a missing pack was never probed."""
+    missing = Counter(
+        (one.cell.variant, one.cell.task) for one in planned if one.state in ("new", "stale", "interrupted")
+    )
+    size = pack_size(study)
+    times = []
+    for pair, count in missing.items():
+        if pair not in probes:
+            return None
+        for start in range(0, count, size):
+            seeds = min(size, count - start)
+            times.append(probes[pair].pack_s(study.budget.env_steps, study.evaluation.points, seeds))
+    workers = machine.workers(study.resources)
+    busy = [0.0] * workers
+    for seconds in sorted(times, reverse=True):
+        busy[busy.index(min(busy))] += seconds
+    return Estimate(max(busy), sum(times), len(times), workers)
+
+
+def _spread(planned: Sequence[PlannedCell], study: Study, store: Store) -> dict[int, float]:
+    """SD of the baseline's final score over seeds, per task with three or more finished cells."""
+    import statistics
+
+    found: dict[int, float] = {}
+    metric = study.metrics.primary.name
+    if study.metrics.primary.summary != "final":
+        return found
+    for task in range(len(study.tasks)):
+        scores = []
+        for one in planned:
+            if one.cell.variant == BASELINE and one.cell.task == task and one.state == "cached":
+                rows = store.cell(one.cell.hash).rows()
+                values = [row[metric] for row in rows if row.get(metric) is not None]
+                last = values[-max(1, len(values) // 10) :]
+                if last:
+                    scores.append(statistics.fmean(last))
+        if len(scores) >= 3:
+            found[task] = statistics.stdev(scores)
+    return found
