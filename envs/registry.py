@@ -7,7 +7,7 @@ through the entry-point group ``ablate.envs`` (an entry whose object is an ``Env
 import difflib
 import importlib
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -25,13 +25,18 @@ class EnvSpec:
     Attributes:
         id: Name in study files, e.g. ``maze/deceptive``.
         entry: ``module:callable``; called as ``callable(num_envs=, seeds=, device=, options=)`` and returning a
-            ``VectorEnv`` whose tensors carry the seeds' axis.
+            ``VectorEnv`` whose tensors carry the seeds' axis. See ``fused``.
         options: Frozen dataclass of the task's options, importable without torch.
         version: Raise it when the task changes meaning; part of every cell's hash.
         metrics: Names the task reports per episode beside ``return`` and ``length``.
         score_range: (floor, ceiling) of the episode return: random policy and perfect play; None when unknown.
         sources: Packages or modules whose code defines the task; digested into the cell's hash.
         summary: One line for ``ablate list envs``.
+        fused: False when the task knows nothing of seeds: ``entry`` is then called once per seed, as
+            ``callable(num_envs=, seed=, device=, options=)``, and returns an ``envs.seed_stack.SingleSeedEnv`` whose
+            tensors are ``[N, ...]``; ``envs.seed_stack.SeedStack`` adds the axis.
+        check: For a family of tasks (``id`` ends in a colon): ``module:callable`` that is given what follows the colon
+            and raises ``UnknownEnvError`` when there is no such task. Must not import torch.
     """
 
     id: str
@@ -42,6 +47,8 @@ class EnvSpec:
     score_range: tuple[float, float] | None = None
     sources: tuple[str, ...]
     summary: str
+    fused: bool = True
+    check: str | None = None
 
 
 class UnknownEnvError(ValueError):
@@ -69,20 +76,35 @@ def specs() -> dict[str, EnvSpec]:
 def find(env_id: str) -> EnvSpec:
     """Look an environment up.
 
-    ``gymnasium:ID`` names any environment registered with gymnasium.
+    ``gymnasium:ID`` names any environment registered with gymnasium; its spec is the family's.
 
     Raises:
         UnknownEnvError: No such id; the message holds the nearest one.
     """
     known = specs()
-    if env_id in known:
+    if env_id in known and not env_id.endswith(":"):
         return known[env_id]
-    family = env_id.split(":", 1)[0] + ":"
-    if env_id != family and family in known:
-        return known[family]
+    family, colon, member = env_id.partition(":")
+    if member and family + colon in known:
+        spec = known[family + colon]
+        if spec.check is not None:
+            _load(spec.check)(member)
+        return spec
     near = difflib.get_close_matches(env_id, known, n=1, cutoff=0.4)
-    hint = f" Did you mean `{near[0]}`?" if near else ""
-    raise UnknownEnvError(f"no environment `{env_id}`.{hint} Known: {', '.join(sorted(known))}<ID>.")
+    hint = f" Did you mean `{_written(near[0])}`?" if near else ""
+    raise UnknownEnvError(f"no environment `{env_id}`.{hint} Known: {', '.join(map(_written, sorted(known)))}.")
+
+
+def _written(spec_id: str) -> str:
+    """How a study writes an id: a family needs a member."""
+    return spec_id + "<ID>" if spec_id.endswith(":") else spec_id
+
+
+def _load(entry: str) -> Callable[..., Any]:
+    """The object that ``module:name`` stands for."""
+    module, _, name = entry.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
 
 
 def make(
@@ -98,10 +120,14 @@ def make(
         options: An instance of the spec's options dataclass; None for its defaults.
     """
     spec = find(env_id)
-    module, _, name = spec.entry.partition(":")
-    build = getattr(importlib.import_module(module), name)
-    if options is None:
-        options = spec.options()
+    build = _load(spec.entry)
+    options = spec.options() if options is None else options
     extra = {"env_id": env_id.split(":", 1)[1]} if spec.id.endswith(":") else {}
+    if not spec.fused:
+        from envs.seed_stack import SeedStack
+
+        return SeedStack(
+            [build(num_envs=num_envs, seed=seed, device=device, options=options, **extra) for seed in seeds]
+        )
     env: VectorEnv = build(num_envs=num_envs, seeds=list(seeds), device=device, options=options, **extra)
     return env

@@ -1,0 +1,110 @@
+"""Base of the native tasks: episode bookkeeping once, so that a task is its dynamics and nothing else."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import torch
+
+from envs.streams import Streams
+
+State = dict[str, torch.Tensor]
+"""Name -> tensor ``[K, N, ...]``: everything an episode carries from one step to the next."""
+
+
+class BatchedEnv(ABC):
+    """K x N copies of a task written as tensor operations; see ``envs.vector.VectorEnv``.
+
+    Numbers for start states are drawn for all copies at every step, whether or not one of them ends: what a seed draws
+    then depends on the count of steps only, never on another seed's block, and no step waits for the device.
+    """
+
+    observation_space: gymnasium.spaces.Box
+    critic_observation_space: gymnasium.spaces.Box | None = None
+    action_space: gymnasium.spaces.Box | gymnasium.spaces.Discrete
+
+    def __init__(
+        self, *, num_envs: int, seeds: Sequence[int], device: torch.device | str, max_episode_steps: int
+    ) -> None:
+        if num_envs < 1 or not seeds:
+            raise ValueError(f"an environment needs a copy and a seed, got num_envs={num_envs}, seeds={list(seeds)}")
+        self.num_seeds = len(seeds)
+        self.num_envs = num_envs
+        self.device = torch.device(device)
+        self.max_episode_steps = max_episode_steps
+        self._streams = Streams(seeds, "env", self.device)
+        self._state: State = {}
+        self._elapsed = torch.zeros(self.num_seeds, num_envs, dtype=torch.int64, device=self.device)
+
+    @abstractmethod
+    def _draw(self) -> torch.Tensor:
+        """Random numbers for one start state per copy, from ``self._streams``; ``[K, ...]``."""
+
+    @abstractmethod
+    def _start(self, numbers: torch.Tensor) -> State:
+        """The start states that the numbers of ``_draw`` stand for."""
+
+    @abstractmethod
+    def _advance(self, state: State, actions: torch.Tensor) -> tuple[State, torch.Tensor, torch.Tensor]:
+        """Apply the actions: next state (no tensor of ``state`` written to), reward, terminated, ``[K, N]``."""
+
+    @abstractmethod
+    def _observe(self, state: State) -> torch.Tensor:
+        """What the policy sees of a state, ``[K, N, D]`` float32."""
+
+    def _metrics(self, state: State, terminated: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The task's figures for an episode that ends in ``state``, each ``[K, N]`` float32."""
+        return {}
+
+    @torch.no_grad()
+    def reset(self) -> tuple[torch.Tensor, dict[str, Any]]:
+        """Start every copy from a fresh episode."""
+        self._state = self._start(self._draw())
+        self._elapsed = torch.zeros_like(self._elapsed)
+        return self._observe(self._state), {}
+
+    @torch.no_grad()
+    def step(
+        self, actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """Advance every copy by one step; copies that end start their next episode in the same step."""
+        if not self._state:
+            raise RuntimeError("step before reset: call reset() once first")
+        stepped, reward, terminated = self._advance(self._state, actions)
+        elapsed = self._elapsed + 1
+        truncated = (elapsed >= self.max_episode_steps) & ~terminated
+        final_obs = self._observe(stepped)
+        info = {"final_obs": final_obs, "final_info": self._metrics(stepped, terminated)}
+        done = terminated | truncated
+        numbers = self._draw()
+        if self.device.type == "cpu" and not done.any():
+            self._state, self._elapsed = stepped, elapsed
+            return final_obs.clone(), reward, terminated, truncated, info
+        fresh = self._start(numbers)
+        self._state = {name: _where(done, fresh[name], tensor) for name, tensor in stepped.items()}
+        self._elapsed = elapsed.masked_fill(done, 0)
+        return self._observe(self._state), reward, terminated, truncated, info
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copies of the episodes' state, their ages in steps, and the random streams."""
+        return {
+            "state": {name: tensor.clone() for name, tensor in self._state.items()},
+            "elapsed": self._elapsed.clone(),
+            "streams": self._streams.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from ``state_dict``."""
+        self._state = {name: tensor.to(self.device, copy=True) for name, tensor in state["state"].items()}
+        self._elapsed = state["elapsed"].to(self.device, copy=True)
+        self._streams.load_state_dict(state["streams"])
+
+    def close(self) -> None:
+        """Let go of the episodes' state; there is nothing else to release."""
+        self._state = {}
+
+
+def _where(done: torch.Tensor, fresh: torch.Tensor, stepped: torch.Tensor) -> torch.Tensor:
+    """``fresh`` where a copy ended, else ``stepped``; ``done`` is ``[K, N]``, the others ``[K, N, ...]``."""
+    return torch.where(done.view(done.shape + (1,) * (fresh.ndim - 2)), fresh, stepped)

@@ -1,0 +1,30 @@
+"""Point mazes: continuous navigation in the plane, cheap enough for thousands of copies on one core."""
+
+from envs.maze.options import DeceptiveOptions, OpenOptions
+from envs.registry import EnvSpec
+
+_METRICS = ("success", "trap", "coverage")
+_SOURCES = ("envs.maze", "envs.batched", "envs.streams")
+
+SPECS = (
+    EnvSpec(
+        id="maze/deceptive",
+        entry="envs.maze.point_maze:make_deceptive",
+        options=DeceptiveOptions,
+        version=1,
+        metrics=_METRICS,
+        score_range=(0.0, 2.0),
+        sources=_SOURCES,
+        summary="2-D point behind a U-shaped dead end: dense reward leads into the trap, the way out leads away first",
+    ),
+    EnvSpec(
+        id="maze/open",
+        entry="envs.maze.point_maze:make_open",
+        options=OpenOptions,
+        version=1,
+        metrics=_METRICS,
+        score_range=(0.0, 2.0),
+        sources=_SOURCES,
+        summary="the same point and goal without walls: any working learner solves it",
+    ),
+)

@@ -1,0 +1,48 @@
+"""Where things stand in a point maze.
+
+The arena is the square [-1, 1] x [-1, 1]; boxes are (x0, x1, y0, y1). The deceptive one::
+
+    +-----------------------------+
+    |                   gap       |
+    |                |            |    S start, G goal. The straight line from S to G ends in the pocket T (the trap),
+    |     -----------|            |    closed by the barrier, from above by the lip and from below by the arena. The
+    |        lip     |            |    way to G leads back out of T, around the lip and through the gap.
+    |  S          T  |     G      |
+    |                | barrier    |
+    +-----------------------------+
+"""
+
+from dataclasses import dataclass
+
+from envs.maze.options import DeceptiveOptions, OpenOptions
+
+Box = tuple[float, float, float, float]
+
+START = (-0.65, -0.4)
+GOAL = (0.75, -0.4)
+BARRIER_X = 0.3
+LIP_Y = 0.2
+THICKNESS = 0.06
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """Walls, start, goal and trap of one maze."""
+
+    walls: tuple[Box, ...]
+    start: tuple[float, float]
+    goal: tuple[float, float]
+    trap: Box | None
+
+
+def open_layout(options: OpenOptions) -> Layout:
+    """No walls."""
+    return Layout(walls=(), start=START, goal=GOAL, trap=None)
+
+
+def deceptive_layout(options: DeceptiveOptions) -> Layout:
+    """A barrier with a gap at the top and a lip over the pocket in front of the goal."""
+    barrier = (BARRIER_X, BARRIER_X + THICKNESS, -1.0, 1.0 - options.gap)
+    lip = (BARRIER_X - options.lip, BARRIER_X, LIP_Y, LIP_Y + THICKNESS)
+    trap = (max(BARRIER_X - options.lip, 0.0), BARRIER_X, -1.0, LIP_Y)
+    return Layout(walls=(barrier, lip) if options.lip > 0 else (barrier,), start=START, goal=GOAL, trap=trap)

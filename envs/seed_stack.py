@@ -1,0 +1,122 @@
+"""K single-seed environments as one environment with an axis of seeds."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import gymnasium
+import torch
+
+from envs.vector import Observation
+
+
+class SingleSeedEnv(Protocol):
+    """What a plug-in may write instead of ``VectorEnv`` when it does not care about seeds.
+
+    The same conventions as ``envs.vector.VectorEnv`` with tensors ``[N, ...]`` instead of ``[K, N, ...]``; all random
+    numbers come from the one seed it was built with. Buffers may be reused between steps: ``SeedStack`` copies.
+    """
+
+    num_envs: int
+    device: torch.device
+    observation_space: gymnasium.spaces.Box
+    critic_observation_space: gymnasium.spaces.Box | None
+    action_space: gymnasium.spaces.Box | gymnasium.spaces.Discrete
+    max_episode_steps: int
+
+    def reset(self) -> tuple[Observation, dict[str, Any]]:
+        """Start every copy; observation ``[N, D]``."""
+        ...
+
+    def step(
+        self, actions: torch.Tensor
+    ) -> tuple[Observation, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """Advance by actions ``[N, A]`` or ``[N]``; see ``VectorEnv.step``."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to continue bit for bit."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from ``state_dict``."""
+        ...
+
+    def close(self) -> None:
+        """Release processes and simulators; idempotent."""
+        ...
+
+
+class SeedStack:
+    """Steps K environments one after the other and stacks what they return; a ``VectorEnv``.
+
+    Costs K times the call overhead of one environment: a task that is meant to be fast should carry the axis itself.
+    """
+
+    def __init__(self, envs: Sequence[SingleSeedEnv]) -> None:
+        if not envs:
+            raise ValueError("SeedStack needs at least one environment")
+        first = envs[0]
+        for env in envs[1:]:
+            if (env.num_envs, env.observation_space, env.action_space, env.max_episode_steps) != (
+                first.num_envs,
+                first.observation_space,
+                first.action_space,
+                first.max_episode_steps,
+            ):
+                raise ValueError("the environments of one stack must agree in copies, spaces and time limit")
+        self._envs = list(envs)
+        self.num_seeds = len(envs)
+        self.num_envs = first.num_envs
+        self.device = torch.device(first.device)
+        self.observation_space = first.observation_space
+        self.critic_observation_space = first.critic_observation_space
+        self.action_space = first.action_space
+        self.max_episode_steps = first.max_episode_steps
+
+    def reset(self) -> tuple[Observation, dict[str, Any]]:
+        """Start every copy of every seed."""
+        return _stack([_map(env.reset()[0], torch.clone) for env in self._envs]), {}
+
+    def step(
+        self, actions: torch.Tensor
+    ) -> tuple[Observation, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """Advance every seed's block with its row of the actions."""
+        steps = []
+        for env, row in zip(self._envs, actions.unbind(0), strict=True):
+            observation, reward, terminated, truncated, info = env.step(row)
+            kept = {key: info[key] for key in ("final_obs", "final_info")}
+            steps.append(_map((observation, reward, terminated, truncated, kept), torch.clone))
+        observation, reward, terminated, truncated, info = _stack(steps)
+        return observation, reward, terminated, truncated, info
+
+    def state_dict(self) -> dict[str, Any]:
+        """The environments' states in the order of the seeds."""
+        return {"envs": [env.state_dict() for env in self._envs]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from ``state_dict``."""
+        for env, one in zip(self._envs, state["envs"], strict=True):
+            env.load_state_dict(one)
+
+    def close(self) -> None:
+        """Close every environment."""
+        for env in self._envs:
+            env.close()
+
+
+def _map(tree: Any, leaf: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """Apply ``leaf`` to every tensor in nested dicts and tuples."""
+    if isinstance(tree, dict):
+        return {name: _map(value, leaf) for name, value in tree.items()}
+    if isinstance(tree, tuple):
+        return tuple(_map(value, leaf) for value in tree)
+    return leaf(tree)
+
+
+def _stack(trees: Sequence[Any]) -> Any:
+    """Stack equal trees of tensors leaf by leaf along a new leading axis."""
+    if isinstance(trees[0], dict):
+        return {name: _stack([tree[name] for tree in trees]) for name in trees[0]}
+    if isinstance(trees[0], tuple):
+        return tuple(_stack(column) for column in zip(*trees, strict=True))
+    return torch.stack(list(trees))
