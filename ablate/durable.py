@@ -53,19 +53,19 @@ def make_dir(path: Path) -> Path:
     return path
 
 
-def write_bytes(path: Path, content: bytes, *, force: bool = True) -> None:
-    """Replace a file atomically.
+@contextmanager
+def replacing(path: Path, *, force: bool = True) -> Iterator[BinaryIO]:
+    """Replace a file atomically by what the caller writes; an error inside leaves the old file as it was.
 
     Args:
         path: The file; its directory must exist.
-        content: The new content.
         force: Wait until the disk has it. False for files that only help to watch, such as heartbeats.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with guarded("write", path):
         try:
             with beside.open("wb") as file:
-                file.write(content)
+                yield file
                 if force:
                     file.flush()
                     os.fsync(file.fileno())
@@ -79,12 +79,13 @@ def write_bytes(path: Path, content: bytes, *, force: bool = True) -> None:
 
 def write_text(path: Path, content: str, *, force: bool = True) -> None:
     """Replace a text file atomically."""
-    write_bytes(path, content.encode(), force=force)
+    with replacing(path, force=force) as file:
+        file.write(content.encode())
 
 
 def write_json(path: Path, content: Mapping[str, Any], *, force: bool = True) -> None:
     """Replace a JSON file atomically; non-finite numbers become null."""
-    write_bytes(path, json.dumps(plain(content), indent=1, allow_nan=False).encode() + b"\n", force=force)
+    write_text(path, json.dumps(plain(content), indent=1, allow_nan=False) + "\n", force=force)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -162,6 +162,10 @@ class Resources(_Section):
     """For infrastructure faults only; a deterministic error fails at once."""
     seeds_per_pack: Auto | Count = "auto"
     """Seeds trained by one process as one program."""
+    checkpoint_seconds: Annotated[float, Ge(0)] = 30.0
+    """Wall time between two checkpoints of a pack: what a kill can lose."""
+    hang_seconds: Annotated[float, Gt(0)] = 900.0
+    """A process silent for this long (and for ten of its longest iterations) is killed and its pack tried again."""
 
 
 class StudyFile(_Section):

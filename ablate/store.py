@@ -135,7 +135,7 @@ class PackDir:
 
     @property
     def checkpoint_path(self) -> Path:
-        """The newest checkpoint, present while the pack is unfinished."""
+        """The newest checkpoint: trainer, random state and the journals' lengths at one moment."""
         return self.path / "checkpoint.pt"
 
     @property
