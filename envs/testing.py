@@ -171,7 +171,7 @@ def check_checkpoint(
 
 def _step(env: VectorEnv, action: torch.Tensor) -> tuple[Any, ...]:
     """One step's results, cloned, without entries of info that the contract does not name."""
-    observation, reward, terminated, truncated, info = env.step(action)
+    observation, reward, terminated, truncated, info = env.step(action.clone())
     kept = {key: info[key] for key in ("final_obs", "final_info")}
     return tuple(_clone((observation, reward, terminated, truncated, kept)))
 

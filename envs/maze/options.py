@@ -25,8 +25,8 @@ class OpenOptions:
     response: Annotated[float, Gt(0), Le(1)] = 0.5
     start_noise: Annotated[float, Ge(0), Le(0.2)] = 0.05
     goal_radius: Annotated[float, Gt(0), Le(0.2)] = 0.12
-    progress_weight: Annotated[float, Ge(0)] = 1.0
-    goal_bonus: Annotated[float, Ge(0)] = 1.0
+    progress_weight: Annotated[float, Ge(0)] = 0.2
+    goal_bonus: Annotated[float, Ge(0)] = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +40,6 @@ class DeceptiveOptions(OpenOptions):
         decoy_weight: What a whole episode spent inside the trap would earn in addition (paid per step).
     """
 
-    gap: Annotated[float, Gt(0), Le(0.7)] = 0.4
-    lip: Annotated[float, Ge(0), Le(1.1)] = 0.5
-    decoy_weight: Annotated[float, Ge(0)] = 0.0
+    gap: Annotated[float, Gt(0), Le(0.7)] = 0.5
+    lip: Annotated[float, Ge(0), Le(1.1)] = 0.3
+    decoy_weight: Annotated[float, Ge(0)] = 0.2

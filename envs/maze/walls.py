@@ -17,6 +17,8 @@ class Walls:
 
     def __init__(self, boxes: Sequence[Box], device: torch.device) -> None:
         edges = torch.tensor(boxes, dtype=torch.float32, device=device).reshape(len(boxes), 4)
+        # A wall that ends at the arena's border goes on behind it: a point on the border must not slip past its end.
+        edges = torch.where(edges.abs() >= 1, edges * 2, edges)
         # [4, W, 1, 1]: one leading axis of walls, so that the reductions over walls run over contiguous copies.
         x0, x1, y0, y1 = edges.T.reshape(4, len(boxes), 1, 1)
         self._spans = ((x0, x1, y0, y1), (y0, y1, x0, x1))
