@@ -4,8 +4,6 @@ import os
 import platform
 from pathlib import Path
 
-from ablate.schema import Resources
-
 
 def cores() -> int:
     """CPU cores this process may use."""
@@ -20,16 +18,6 @@ def gpus() -> int:
         return len([one for one in visible.split(",") if one.strip() not in ("", "-1")])
     folder = Path("/proc/driver/nvidia/gpus")
     return len(list(folder.iterdir())) if folder.is_dir() else 0
-
-
-def workers(resources: Resources) -> int:
-    """Packs that train at the same time: one per GPU where there are GPUs, else one per core."""
-    if resources.max_concurrent != "auto":
-        return resources.max_concurrent
-    share = resources.gpus_per_pack
-    if gpus() and share != 0:
-        return max(1, int(gpus() / (1 if share == "auto" else share)))
-    return cores()
 
 
 def fingerprint() -> str:

@@ -13,6 +13,7 @@ from ablate import machine
 from ablate import probe as probing
 from ablate.cells import Cell, cells, without_code
 from ablate.manifest import write_manifest as write_manifest
+from ablate.packing import MAX_SEEDS, Capacity, Pack, Slots, make_packs, slots
 from ablate.power import Power, power_of
 from ablate.probe import Probe
 from ablate.store import Store
@@ -27,6 +28,8 @@ _STATES: dict[str, PlanState] = {
     "INTERRUPTED": "interrupted",
     "RUNNING": "running",
 }
+
+_TO_TRAIN = ("new", "stale", "interrupted")
 
 CONFOUNDS = {
     "rows_per_iteration": "rows",
@@ -101,7 +104,7 @@ class Plan:
 
     def missing(self) -> list[PlannedCell]:
         """What a run would train: new, stale and interrupted cells. Failed ones stay failed until ``ablate retry``."""
-        return [one for one in self.cells if one.state in ("new", "stale", "interrupted")]
+        return [one for one in self.cells if one.state in _TO_TRAIN]
 
     def confounds(self, variant: str, task: int) -> dict[str, tuple[float, float]]:
         """Figure -> (baseline, variant), where they differ; empty as long as either is unknown."""
@@ -126,7 +129,8 @@ def make_plan(study: Study, store: Store, probe: bool = True, progress: Callable
     """
     planned = [PlannedCell(one, _STATES[store.cell(one.hash).state()]) for one in cells(study, study.variants)]
     planned, orphaned = _reconciled(planned, study, store)
-    probes, warnings = _probes(planned, study, store, probe, progress)
+    packs, shares = _packs(planned, study, store)
+    probes, warnings = _probes(planned, packs, study, store, shares.cpus if probe else None, progress)
     figures = {pair: one.describe for pair, one in probes.items()}
     for pair in {(one.cell.variant, one.cell.task) for one in planned} - figures.keys():
         known = _figures_of_finished(planned, pair, store)
@@ -138,7 +142,7 @@ def make_plan(study: Study, store: Store, probe: bool = True, progress: Callable
         cells=tuple(planned),
         orphaned=tuple(orphaned),
         figures=figures,
-        estimate=_estimate(planned, probes, study),
+        estimate=_estimate(packs, shares.workers, probes, study),
         power=power_of(len(study.seeds), len(study.tasks), contrasts, study.alpha),
         spread=_spread(planned, study, store),
         warnings=tuple(warnings),
@@ -172,51 +176,75 @@ def _reconciled(planned: list[PlannedCell], study: Study, store: Store) -> tuple
 
 
 Pair = tuple[str, int]
+"""Variant and index of the task: the cells that may share a pack."""
 
 
-def pack_size(study: Study) -> int:
-    """Seeds that one process trains together."""
-    asked = study.resources.seeds_per_pack
-    return len(study.seeds) if asked == "auto" else min(asked, len(study.seeds))
+def _packs(planned: Sequence[PlannedCell], study: Study, store: Store) -> tuple[list[Pack], Slots]:
+    """The packs a run on this machine would make of the missing cells."""
+    missing = [one.cell for one in planned if one.state in _TO_TRAIN]
+    asked = study.resources
+    shares = slots(
+        Capacity(cpus=machine.cores(), gpus=machine.gpus()),
+        packs=max(1, len(missing)),
+        gpus_per_pack=asked.gpus_per_pack,
+        max_concurrent=asked.max_concurrent,
+    )
+    return make_packs(missing, store, workers=shares.workers, seeds_per_pack=asked.seeds_per_pack), shares
 
 
 def _probes(
     planned: Sequence[PlannedCell],
+    packs: Sequence[Pack],
     study: Study,
     store: Store,
-    allowed: bool,
+    threads: int | None,
     progress: Callable[[str], None] | None,
 ) -> tuple[dict[Pair, Probe], list[str]]:
-    """Remembered probes of every variant x task, and new ones of those with missing cells and of their baseline."""
+    """Remembered probes of every variant x task, and new ones of those with missing cells and of their baseline.
+
+    Args:
+        planned: All cells.
+        packs: Of the missing ones.
+        study: The study.
+        store: Where probes are kept.
+        threads: CPU threads of a pack; None measures nothing.
+        progress: Told what is being probed.
+    """
     first: dict[Pair, Cell] = {}
     for one in planned:
         first.setdefault((one.cell.variant, one.cell.task), one.cell)
-    missing = {(one.cell.variant, one.cell.task) for one in planned if one.state in ("new", "stale", "interrupted")}
-    missing |= {(BASELINE, task) for _, task in missing}
-    size = pack_size(study)
-    threads = max(1, machine.cores() // machine.workers(study.resources))
+    sizes: dict[Pair, int] = {}
+    for pack in packs:
+        pair = (pack.cells[0].variant, pack.cells[0].task)
+        sizes[pair] = max(sizes.get(pair, 0), len(pack.cells))
+    usual = max(sizes.values(), default=min(len(study.seeds), MAX_SEEDS))
+    wanted = sizes.keys() | {(BASELINE, task) for _, task in sizes}
     found: dict[Pair, Probe] = {}
-    warnings = []
-    todo = []
+    todo: dict[Pair, str] = {}
     for pair, cell in first.items():
-        kept = probing.remembered(store, probing.key_of(cell.identity, size))
+        key = probing.key_of(cell.identity, sizes.get(pair, usual))
+        kept = probing.remembered(store, key)
         if kept is not None:
             found[pair] = kept
-        elif pair in missing:
-            todo.append(pair)
-    for number, pair in enumerate(todo if allowed else (), 1):
+        elif pair in wanted:
+            todo[pair] = key
+    warnings: list[str] = []
+    if threads is None:
+        return found, warnings
+    for number, (pair, key) in enumerate(todo.items(), 1):
         name, task = pair
+        what = f"probing {name} on {study.tasks[task].label}"
         if progress is not None:
-            progress(f"probing {name} on {study.tasks[task].label} ({number} of {len(todo)})")
-        variant = study.variant(name)
+            progress(f"{what} ({number} of {len(todo)})")
+        seeds = study.seeds[: sizes.get(pair, usual)]
         try:
             found[pair] = probing.measure(
-                variant, study.tasks[task], study.seeds[:size], study.evaluation.episodes, threads=threads
+                study.variant(name), study.tasks[task], seeds, study.evaluation.episodes, threads=threads
             )
         except Exception as error:  # whatever a third party's trainer raises: the plan goes on without it
-            warnings.append(f"probing {name} on {study.tasks[task].label} failed: {type(error).__name__}: {error}")
+            warnings.append(f"{what} failed: {type(error).__name__}: {error}")
             continue
-        probing.remember(store, probing.key_of(first[pair].identity, size), found[pair])
+        probing.remember(store, key, found[pair])
     return found, warnings
 
 
@@ -229,20 +257,14 @@ def _figures_of_finished(planned: Sequence[PlannedCell], pair: Pair, store: Stor
     return None
 
 
-def _estimate(planned: Sequence[PlannedCell], probes: dict[Pair, Probe], study: Study) -> Estimate | None:
+def _estimate(packs: Sequence[Pack], workers: int, probes: dict[Pair, Probe], study: Study) -> Estimate | None:
     """Longest packs first onto the workers; None when a missing pack was never probed."""
-    missing = Counter(
-        (one.cell.variant, one.cell.task) for one in planned if one.state in ("new", "stale", "interrupted")
-    )
-    size = pack_size(study)
     times = []
-    for pair, count in missing.items():
-        if pair not in probes:
+    for pack in packs:
+        probe = probes.get((pack.cells[0].variant, pack.cells[0].task))
+        if probe is None:
             return None
-        for start in range(0, count, size):
-            seeds = min(size, count - start)
-            times.append(probes[pair].pack_s(study.budget.env_steps, study.evaluation.points, seeds))
-    workers = machine.workers(study.resources)
+        times.append(probe.pack_s(study.budget.env_steps, study.evaluation.points, len(pack.cells)))
     busy = [0.0] * workers
     for seconds in sorted(times, reverse=True):
         busy[busy.index(min(busy))] += seconds

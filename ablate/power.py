@@ -91,7 +91,8 @@ def detectable(seeds: int, alpha: float, tasks: int = 1, target: float = TARGET)
 
 def smallest_permutation_p(seeds: int, tasks: int = 1) -> float:
     """Smallest two-sided p of an exact test that shuffles n against n labels within each task."""
-    return min(1.0, 2 / math.comb(2 * seeds, seeds) ** tasks)
+    log_p = math.log(2) - tasks * math.log(math.comb(2 * seeds, seeds))
+    return min(1.0, math.exp(log_p))
 
 
 def _sentence(seeds: int, plain: float | None, holm: float | None) -> str:
