@@ -105,10 +105,9 @@ class CellWriter:
             error: Why, unless DONE.
             checks: Failed manipulation checks.
         """
-        if self._journal is not None:
-            if state != "INTERRUPTED":
-                self._journal.force()
-            self._journal.close()
+        if self._journal is not None and state != "INTERRUPTED":
+            self._journal.force()
+        self.close()
         self.live = False
         self._status |= {
             "state": state,
@@ -131,6 +130,11 @@ class CellWriter:
                 "pid": os.getpid(),
             }
         )
+
+    def close(self) -> None:
+        """Close the journal; idempotent."""
+        if self._journal is not None:
+            self._journal.close()
 
     def _write(self) -> None:
         self.cell.write_status(self._status)

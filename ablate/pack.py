@@ -138,16 +138,15 @@ class _PackRun:
         except Exception as error:
             traceback.print_exc()
             infrastructure = faults.is_infrastructure(error)
-            # The disk may be what failed: then the status cannot be written, and a free lock says INTERRUPTED.
-            with contextlib.suppress(StoreError):
-                self._end_all("INTERRUPTED" if infrastructure else "FAILED", faults.sentence(error))
+            self._try_to_end_all("INTERRUPTED" if infrastructure else "FAILED", faults.sentence(error))
             if infrastructure:
                 raise
         except BaseException:
-            with contextlib.suppress(StoreError):
-                self._end_all("INTERRUPTED", "stopped")
+            self._try_to_end_all("INTERRUPTED", "stopped")
             raise
         finally:
+            for writer in self.writers:
+                writer.close()
             if trainer is not None:
                 trainer.close()
 
@@ -264,6 +263,12 @@ class _PackRun:
         for _, writer in self.live:
             writer.end(state, self.env_steps, self.wall_s, error)
         _say(f"{state.lower()} at env step {self.env_steps}" + (f": {error}" if error else ""))
+
+    def _try_to_end_all(self, state: State, error: str) -> None:
+        """The disk may be what failed: then a status cannot be written, and the free lock says INTERRUPTED."""
+        for _, writer in self.live:
+            with contextlib.suppress(StoreError):
+                writer.end(state, self.env_steps, self.wall_s, error)
 
 
 def _of_seed(metrics: Metrics, k: int) -> dict[str, float]:

@@ -13,10 +13,11 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from ablate.capture import captured
 from ablate.durable import make_dir
 from ablate.errors import InfrastructureError
 from ablate.packing import Capacity, Pack, Slots
@@ -34,7 +35,6 @@ _ENVIRONMENT = {
     "TUNE_GLOBAL_CHECKPOINT_S": "60",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
@@ -124,7 +124,8 @@ class RayExecutor:
             ),
         )
         try:
-            results = tuner.fit()
+            with _quiet(make_dir(self._store.study(self._study).path) / "scheduler.log"):
+                results = tuner.fit()
         except KeyboardInterrupt:
             raise
         except Exception as error:
@@ -138,6 +139,22 @@ class RayExecutor:
     def _clean(self) -> None:
         if self._temp is not None:
             shutil.rmtree(self._temp, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _quiet(path: Path) -> Iterator[None]:
+    """Send what Ray and Tune print about workers that died into a file: the driver says it in its own words."""
+    with captured(path, descriptors=False):
+        handler = logging.FileHandler(path)
+        logger = logging.getLogger("ray.tune")
+        logger.addHandler(handler)
+        before, logger.propagate = logger.propagate, False
+        try:
+            yield
+        finally:
+            logger.propagate = before
+            logger.removeHandler(handler)
+            handler.close()
 
 
 def _directory(trial: Any) -> str:

@@ -7,12 +7,12 @@ import time
 
 import pytest
 import torch
+from toy_packs import numbers, prepared, toy_cells
 
 from ablate import checkpoint
 from ablate.errors import StoreError
 from ablate.pack import run_pack
 from ablate.store import Store
-from tests.ablate.packs import numbers, prepared, toy_cells
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -255,7 +255,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(store, tmp_path):
         pytest.skip("cannot mount a file system here")
     try:
         store = Store(small / "runs")
-        cells = toy_cells(budget=32_000)
+        cells = toy_cells(seeds=range(8), budget=3200)
         (pack,) = prepared(store, cells, checkpoint_seconds=0.0)
         filler = small / "filler"
         filler.write_bytes(b"." * (700 * 1024))
@@ -273,7 +273,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(store, tmp_path):
         (again,) = prepared(store, cells)
         assert again.resumed
         run(store, again)
-        assert states(store, cells) == ["DONE"] * 3
+        assert states(store, cells) == ["DONE"] * 8
         assert len({row["env_steps"] for row in store.cell(cells[0].hash).rows()}) == 200
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)
