@@ -47,7 +47,7 @@ class Oracle:
 
     def __init__(self, env, options):
         clearance = 0.08
-        lip_end, top = BARRIER_X - options.lip - clearance, 1.0 - options.gap / 2
+        lip_end = BARRIER_X - options.lip - clearance
         self.waypoints = torch.tensor(
             [
                 [min(lip_end, env.layout.start[0] + 0.3), LIP_Y - clearance],
