@@ -73,7 +73,7 @@ def make_copies(spec: EnvSpec, *, num_envs: int, seeds: Sequence[int], options: 
     one = partial(_make_one, spec, options)
     copy_seeds = [stream_seed(seed, "env", str(copy)) for seed in seeds for copy in range(num_envs)]
     if options.vectorization == "async":
-        # Not by fork: forked siblings hold each other's pipes, so a killed driver would leave them waiting forever.
+        # Not by fork: this process has threads (torch, Ray), and a fork that copies a held lock waits forever.
         multiprocessing.get_context("forkserver").set_forkserver_preload(["gymnasium", "envs.gymnasium_snapshot"])
         workers: Vectors = AsyncVectorEnv(
             [one] * len(copy_seeds), context="forkserver", autoreset_mode=AutoresetMode.SAME_STEP
