@@ -87,7 +87,8 @@ def settle(packs: Iterable[Pack], store: Store) -> None:
         for cell in pack.cells:
             place = store.cell(cell.hash)
             status = place.status()
-            if status is None or status.get("state") != "RUNNING" or not _wait_for_lock(place.path / "lock"):
+            ours = status is not None and status.get("state") == "RUNNING" and status.get("pack") == pack.id
+            if status is None or not ours or not _wait_for_lock(place.path / "lock"):
                 continue
             status = place.status() or status
             if status["state"] == "RUNNING":

@@ -128,6 +128,7 @@ class _PackRun:
                 saved = None
             for _, writer in self.live:
                 writer.start(saved.journals[writer.cell.hash] if saved else None)
+            self.pulse.beat(phase="building", attempt=max(writer.attempt for _, writer in self.live))
             trainer = self._build()
             facts = trainer.describe()
             for _, writer in self.live:

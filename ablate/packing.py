@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ablate.cells import Cell
+from ablate.errors import InfrastructureError
 from ablate.store import FINISHED, Json, Store
 
 MAX_SEEDS = 16
@@ -81,9 +82,16 @@ def slots(
         packs: How many packs want to run; fewer packs get more threads each.
         gpus_per_pack: ``auto`` is one GPU per pack where there are GPUs; 0 forces the CPU.
         max_concurrent: ``auto`` is as many as fit.
+
+    Raises:
+        InfrastructureError: Not even one pack fits; a scheduler would wait for ever.
     """
     gpus = gpus_per_pack if gpus_per_pack != "auto" else (1.0 if capacity.gpus >= 1 else 0.0)
     fit = math.floor(capacity.gpus / gpus + 1e-9) if gpus else capacity.cpus
+    if fit < 1:
+        raise InfrastructureError(
+            f"resources.gpus_per_pack is {gpus:g}, but there are {capacity.gpus:g} GPUs. Set it to `auto` or 0."
+        )
     wanted = fit if max_concurrent == "auto" else min(fit, max_concurrent)
     workers = max(1, min(wanted, packs))
     return Slots(workers=workers, cpus=max(1, capacity.cpus // workers), gpus=gpus)

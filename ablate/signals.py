@@ -23,11 +23,14 @@ class StopRequest:
         self.on_first = on_first
         self.on_second = on_second
         self.signal: int | None = None
-
-    @property
-    def requested(self) -> bool:
+        self.requested = False
         """Whether to start nothing more."""
-        return self.signal is not None
+
+    def request(self) -> None:
+        """Stop as after a first signal."""
+        if not self.requested:
+            self.requested = True
+            self.on_first()
 
     @property
     def exit_code(self) -> int:
@@ -52,9 +55,9 @@ class StopRequest:
                 signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is None:
-            self.signal = number
-            self.on_first()
+        first, self.signal = self.signal is None, self.signal or number
+        if first:
+            self.request()
         else:
             self.on_second()
             raise KeyboardInterrupt

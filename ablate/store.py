@@ -202,6 +202,15 @@ class StudyDir:
         make_dir(self.path)
         write_json(self.manifest_path, manifest)
 
+    def mirror(self) -> Json | None:
+        """Whether MLflow holds all of the study, and where; None before the first run."""
+        return read_json(self.path / "mirror.json")
+
+    def write_mirror(self, content: Mapping[str, Any]) -> None:
+        """Remember what MLflow holds."""
+        make_dir(self.path)
+        write_json(self.path / "mirror.json", content)
+
     def lock(self) -> locks.Lock:
         """Held by the study's driver."""
         return locks.Lock(self.path / "lock", f"study `{self.path.name}`")

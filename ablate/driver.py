@@ -1,0 +1,238 @@
+"""Drives a study: what is missing is trained, mirrored and reported. Run again, it resumes."""
+
+import functools
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ablate.cells import Cell
+from ablate.errors import StoreError
+from ablate.executor import Executor, SerialExecutor, kill_all, request_stop, settle
+from ablate.manifest import manifest_of
+from ablate.mirroring import Mirroring
+from ablate.packing import Pack, make_packs, slots, write_packs
+from ablate.plan import Plan, PlannedCell
+from ablate.progress import Progress, progress_on
+from ablate.reporting import Rendered, markdown, render
+from ablate.signals import StopRequest
+from ablate.store import Store
+from ablate.study import Study
+from ablate.watch import Watch
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """How to run; none of it changes a number.
+
+    Attributes:
+        executor: Ray Tune, or this process.
+        jobs: Packs at once; None leaves it to the study.
+        address: An existing Ray cluster.
+        fail_fast: Stop after the first failed cell.
+        rerun_failed: Try failed cells again.
+        mlflow: Mirror to MLflow.
+        report: Render the report at the end.
+    """
+
+    executor: Literal["ray", "local"] = "ray"
+    jobs: int | None = None
+    address: str | None = None
+    fail_fast: bool = False
+    rerun_failed: bool = False
+    mlflow: bool = True
+    report: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What came of it.
+
+    Attributes:
+        exit_code: 0 all asked cells done, 1 some failed, 3 some could not be run, 130 or 143 after a signal.
+        states: State -> number of the asked cells.
+        rendered: The report, if there is one.
+        links: MLflow pages by what they show.
+    """
+
+    exit_code: int
+    states: dict[str, int]
+    rendered: Rendered | None
+    links: dict[str, str]
+
+
+def todo(picked: Sequence[PlannedCell], *, rerun_failed: bool) -> list[Cell]:
+    """The cells a run would train. Those that run elsewhere are waited for, and trained if their process dies."""
+    states = {"new", "stale", "interrupted", "running", *(["failed"] if rerun_failed else [])}
+    return [one.cell for one in picked if one.state in states]
+
+
+def drive(plan: Plan, picked: Sequence[PlannedCell], store: Store, options: Options, say: Say) -> Outcome:
+    """Run a study; the caller holds its lock.
+
+    Args:
+        plan: What the study asks for.
+        picked: The cells to care about.
+        store: Where they lie.
+        options: How to run.
+        say: Prints a line of the driver's own.
+    """
+    study = plan.study
+    missing = todo(picked, rerun_failed=options.rerun_failed)
+    if options.rerun_failed:
+        for one in picked:
+            if one.state == "failed":
+                store.cell(one.cell.hash).forget()
+    place = store.study(study.study)
+    manifest = manifest_of(plan, store)
+    changed = _science(place.manifest()) != _science(manifest)
+    place.write_manifest(manifest)
+    mirrored = not options.mlflow or (place.mirror() or {}).get("complete", False)
+    mirroring = Mirroring(store, manifest, say) if options.mlflow and (missing or changed or not mirrored) else None
+    stop = StopRequest()
+    problems: list[str] = []
+    killed = False
+    if missing:
+        try:
+            problems = _train(missing, study, store, manifest, options, stop, mirroring, say)
+        except KeyboardInterrupt:
+            killed = True
+    states = {cell.hash: store.cell(cell.hash).state() for cell in (one.cell for one in picked)}
+    for problem in _unfinished([one.cell for one in picked], problems, store, stop):
+        say(problem)
+    code = _exit_code(list(states.values()), stop)
+    rendered = _report(store, study.study, say) if options.report and not stop.signal else None
+    links = _finish_mirror(mirroring, code, rendered, say) if not killed or mirroring else None
+    if links is None:
+        links = (place.mirror() or {}).get("links", {}) if options.mlflow else {}
+    return Outcome(exit_code=code, states=dict(Counter(states.values())), rendered=rendered, links=links)
+
+
+def _train(
+    missing: list[Cell],
+    study: Study,
+    store: Store,
+    manifest: dict[str, Any],
+    options: Options,
+    stop: StopRequest,
+    mirroring: Mirroring | None,
+    say: Say,
+) -> list[str]:
+    """Train cells; return what went wrong outside their own records."""
+    resources = study.resources
+    packs: list[Pack] = []
+    executor = _executor(options, study, store)
+    # Python's own stream: training inside this process redirects sys.stderr into a pack's log.
+    progress = progress_on(sys.stderr)
+    with stop.installed(), executor:
+        capacity = executor.capacity()
+        asked = 1 if options.executor == "local" else options.jobs or resources.max_concurrent
+        share = functools.partial(slots, capacity, gpus_per_pack=resources.gpus_per_pack, max_concurrent=asked)
+        workers = share(packs=len(missing)).workers
+        packs += make_packs(missing, store, workers=workers, seeds_per_pack=resources.seeds_per_pack)
+        shares = share(packs=len(packs))
+        write_packs(packs, store, shares, checkpoint_seconds=resources.checkpoint_seconds)
+        _say_start(packs, shares.workers, shares.cpus, shares.gpus, say)
+        stop.on_first = lambda: _stop(packs, store, progress, stop)
+        stop.on_second = lambda: kill_all(packs, store)
+        if stop.requested:
+            return []
+        watch = Watch(
+            store,
+            manifest,
+            packs,
+            progress,
+            hang_seconds=resources.hang_seconds,
+            on_failure=stop.request if options.fail_fast else lambda: None,
+        )
+        if mirroring is not None:
+            mirroring.say = progress.say
+            mirroring.start()
+        with progress:
+            watch.start()
+            try:
+                return executor.run(packs, shares, stop)
+            finally:
+                settle(packs, store)
+                watch.finish()
+
+
+def _executor(options: Options, study: Study, store: Store) -> Executor:
+    retries = study.resources.retries
+    if options.executor == "local":
+        return SerialExecutor(store, retries=retries)
+    from ablate.runner import RayExecutor
+
+    return RayExecutor(store, study=study.study, retries=retries, address=options.address)
+
+
+def _say_start(packs: Sequence[Pack], workers: int, cpus: int, gpus: float, say: Say) -> None:
+    cells = sum(pack.missing for pack in packs)
+    resumed = sum(pack.resumed for pack in packs)
+    again = f", {resumed} of them from a checkpoint" if resumed else ""
+    on = f"{gpus:g} GPU" if gpus else f"{cpus} CPU core{'s' if cpus > 1 else ''}"
+    say(f"Training {cells} cells in {len(packs)} packs{again}; {workers} at a time, {on} each.")
+
+
+def _stop(packs: Sequence[Pack], store: Store, progress: Progress, stop: StopRequest) -> None:
+    request_stop(packs, store)
+    why = "Stopping" if stop.signal else "Stopping after a failure (--fail-fast)"
+    progress.say(f"{why}: the packs write checkpoints and leave. Ctrl-C again kills them.")
+
+
+def _science(manifest: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A manifest without the time it was written at."""
+    return {key: value for key, value in manifest.items() if key != "created"} if manifest else None
+
+
+def _unfinished(cells: Sequence[Cell], problems: list[str], store: Store, stop: StopRequest) -> list[str]:
+    """Sentences about cells that neither finished nor failed, unless somebody asked to stop."""
+    if stop.requested:
+        return []
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        if store.cell(cell.hash).state() in ("INTERRUPTED", "MISSING", "RUNNING"):
+            status = store.cell(cell.hash).status() or {}
+            found.setdefault(status.get("error") or "never started", []).append(f"{cell.variant}/s{cell.seed}")
+    lines = [f"Not finished: {', '.join(names)}: {why}. Run again to resume." for why, names in found.items()]
+    return [*lines, *problems] if lines else []
+
+
+def _exit_code(states: Sequence[str], stop: StopRequest) -> int:
+    if stop.signal is not None:
+        return stop.exit_code
+    if all(state == "DONE" for state in states):
+        return 0
+    if stop.requested or all(state in ("DONE", "FAILED") for state in states):
+        return 1
+    return 3
+
+
+def _report(store: Store, study: str, say: Say) -> Rendered | None:
+    """Render what is there; a report that cannot be rendered does not undo the training."""
+    if not any(store.cell(entry["hash"]).state() == "DONE" for entry in (store.study(study).manifest() or {})["cells"]):
+        say("No report: no cell is done yet.")
+        return None
+    started = time.monotonic()
+    try:
+        return render(store, study)
+    except StoreError:
+        raise
+    except Exception as error:  # the cells are safe; `ablate report` shows the traceback
+        say(f"No report: {type(error).__name__}: {error} (after {time.monotonic() - started:.0f} s).")
+        return None
+
+
+def _finish_mirror(
+    mirroring: Mirroring | None, code: int, rendered: Rendered | None, say: Say
+) -> dict[str, str] | None:
+    if mirroring is None:
+        return None
+    mirroring.say = say
+    status = {0: "FINISHED", 1: "FAILED"}.get(code, "KILLED")
+    note = markdown(rendered.verdicts) if rendered else "No report yet."
+    return mirroring.finish(status, note, rendered.folder if rendered else None)
