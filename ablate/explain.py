@@ -139,7 +139,8 @@ def known_at(kind: Any, loc: tuple[int | str, ...]) -> list[str]:
     """The field names that a type knows at a location."""
     places = _members(kind)
     for step in loc:
-        places = [inner for place in places for inner in _inside(place, step)]
+        # A step that leads nowhere is the tag of a union told apart by a function: its members stay candidates.
+        places = [inner for place in places for inner in _inside(place, step)] or places
     return [name for place in places for name in _fields(place)]
 
 
@@ -163,7 +164,7 @@ def _inside(place: Any, step: int | str) -> list[Any]:
     if step in fields:
         return _members(fields[str(step)])
     origin, args = typing.get_origin(place), typing.get_args(place)
-    if origin in (list, tuple, dict) and args:
+    if args and (origin is dict or (origin in (list, tuple) and isinstance(step, int))):
         return _members(args[-1] if origin is dict else args[0])
     return []
 

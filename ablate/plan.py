@@ -4,6 +4,7 @@ Nothing starts here. What is missing may be probed for a moment (``ablate.probe`
 confounds; figures of finished cells and earlier probes are reused.
 """
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Literal
 from ablate import machine
 from ablate import probe as probing
 from ablate.cells import Cell, cells, without_code
+from ablate.errors import StoreError
 from ablate.manifest import write_manifest as write_manifest
 from ablate.packing import MAX_SEEDS, Capacity, Pack, Slots, make_packs, slots
 from ablate.power import Power, power_of
@@ -127,6 +129,7 @@ def make_plan(study: Study, store: Store, probe: bool = True, progress: Callable
         probe: Measure what was never measured on this machine; imports torch.
         progress: Told what is being probed.
     """
+    _check_readable(store)
     planned = [PlannedCell(one, _STATES[store.cell(one.hash).state()]) for one in cells(study, study.variants)]
     planned, orphaned = _reconciled(planned, study, store)
     packs, shares = _packs(planned, study, store)
@@ -147,6 +150,12 @@ def make_plan(study: Study, store: Store, probe: bool = True, progress: Callable
         spread=_spread(planned, study, store),
         warnings=tuple(warnings),
     )
+
+
+def _check_readable(store: Store) -> None:
+    """A store that is there but cannot be looked into is no empty store."""
+    if store.home.exists() and not (store.home.is_dir() and os.access(store.home, os.R_OK | os.X_OK)):
+        raise StoreError(f"cannot read the store {store.home}. Check it, or choose another with ABLATE_HOME.")
 
 
 def _reconciled(planned: list[PlannedCell], study: Study, store: Store) -> tuple[list[PlannedCell], list[str]]:

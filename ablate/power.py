@@ -3,10 +3,11 @@
 Two-sided Welch test of two arms of n seeds on each of T tasks, effects averaged over the tasks, in units of the
 standard deviation of one run's score:
 
-    t = delta * sqrt(n T / 2),   df = 2 T (n - 1),   power = P(|t'(df, t)| > critical value)
+    shift = delta * sqrt(n T / 2),   power = P(|t'(df, shift)| > critical value)
 
-Tasks are the cheap degrees of freedom: they multiply df as seeds do. The formula takes equal variances; real arms
-differ, so these figures are the best case.
+Tasks are the cheap degrees of freedom: they multiply df as seeds do. For one task df = 2 (n - 1), the textbook's. Over
+several tasks the Welch-Satterthwaite df of 2 T separately estimated variances are fewer than 2 T (n - 1), and their
+expectation is taken. Equal true variances are assumed, so these figures are the best case.
 """
 
 import math
@@ -64,13 +65,21 @@ def power(effect: float, seeds: int, alpha: float, tasks: int = 1) -> float:
     """
     from scipy.special import nctdtr, stdtrit
 
-    df = 2 * tasks * (seeds - 1)
+    df = degrees_of_freedom(seeds, tasks)
     critical = float(stdtrit(df, 1 - alpha / 2))
     shift = abs(effect) * math.sqrt(seeds * tasks / 2)
-    # The far tail is below 1e-300 once the shift is large, where the library's series gives NaN.
-    below = float(nctdtr(df, shift, -critical)) if shift < 8 else 0.0
+    # Beyond a shift of 5 the far tail is below 1e-7, and the library's series for it soon gives NaN.
+    below = float(nctdtr(df, shift, -critical)) if shift < 5 else 0.0
     found: float = 1.0 - float(nctdtr(df, shift, critical)) + below
     return found
+
+
+def degrees_of_freedom(seeds: int, tasks: int = 1) -> float:
+    """Expected degrees of freedom of the contrast: (sum s2)^2 / sum(s2^2 / (n - 1)) in expectation, v = 2 T arms."""
+    if tasks == 1:
+        return 2.0 * (seeds - 1)
+    arms = 2 * tasks
+    return (seeds - 1) * (arms * (seeds - 1) + 2) / (seeds + 1)
 
 
 def detectable(seeds: int, alpha: float, tasks: int = 1, target: float = TARGET) -> float | None:

@@ -13,6 +13,7 @@ from ablate.configs import InvalidValue, config_from_plain, config_to_plain, def
 from ablate.problems import Problem, Problems, hint
 from ablate.schema import (
     SCHEMA,
+    TODO,
     AblationEntry,
     BaselineEntry,
     ControlEntry,
@@ -148,10 +149,21 @@ def _items(value: Any, path: Path, problems: Problems) -> dict[Any, Any]:
     for key, one in pairs:
         if isinstance(key, str):
             _typed(Name, key, (*path, key), problems)
+        if name == "ablations" and _has_holes((*path, key), problems):
+            continue
         item = _typed(_ITEMWISE[name], one, (*path, key), problems)
         if item is not None:
             found[key] = item
     return found
+
+
+def _has_holes(path: Path, problems: Problems) -> bool:
+    """Whether an imported ablation still waits for a decision; each hole is a problem of its own."""
+    holes = [where for where, value in problems.tree.scalars(path) if value == TODO]
+    for where in holes:
+        what = f"choose a {where[-1]}" if isinstance(where[-1], str) and where[-1] != "with" else "choose a value"
+        problems.add(where, f"still {TODO}: {what} (`ablate list components` shows the components and their kinds).")
+    return bool(holes)
 
 
 def _check_profiles(problems: Problems) -> None:

@@ -228,7 +228,7 @@ def json_schema() -> dict[str, Any]:
     schema["required"] = ["schema"]
     for entry in ("BaselineEntry", "ControlEntry"):  # a profile's delta names neither
         definitions[entry].pop("required")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "ablate study", **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "ablate study"}
 
 
 def _matches(name: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ from ablate.configs import (
     shown,
 )
 from ablate.problems import Problems, hint
-from ablate.schema import TODO, AblationEntry
+from ablate.schema import AblationEntry
 from ablate.tree import Path
 from algorithms import registry
 from algorithms.component import ComponentField, components
@@ -118,22 +118,11 @@ def ablation_drafts(entries: Mapping[str, AblationEntry], baseline: "Arm", probl
     drafts = []
     for name, entry in entries.items():
         path: Path = ("ablations", name)
-        if _todo(path, problems):
-            continue
         for suffix, where, delta in _deltas(entry, path, known, base, problems):
             draft = _draft(name, suffix, entry, where, delta, baseline, base, problems)
             if draft is not None:
                 drafts.append(draft)
     return drafts
-
-
-def _todo(path: Path, problems: Problems) -> bool:
-    """Whether an imported ablation still has holes; each is a problem."""
-    holes = [where for where, value in problems.tree.scalars(path) if value == TODO]
-    for where in holes:
-        what = f"choose a {where[-1]}" if isinstance(where[-1], str) else "choose a value"
-        problems.add(where, f"still {TODO}: {what} (`ablate list components` shows the components and their kinds).")
-    return bool(holes)
 
 
 _Found = tuple[str | None, Path, dict[str, Any]]

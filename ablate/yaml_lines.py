@@ -108,7 +108,8 @@ def parse(text: str, source: str) -> Tree:
         raise YamlProblems([Problem("", _syntax(error, lines, line), _origin(source, lines, line))]) from None
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1
-        what = f"the character U+{ord(error.character):04X} is not allowed in YAML."
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        what = f"the character U+{code:04X} is not allowed in YAML."
         raise YamlProblems([Problem("", what, Origin(source, line, ""))]) from None
     except RecursionError:
         raise YamlProblems([Problem("", "nested too deeply.", Origin(source, None, ""))]) from None
