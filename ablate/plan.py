@@ -133,7 +133,7 @@ def make_plan(study: Study, store: Store, probe: bool = True, progress: Callable
     planned = [PlannedCell(one, _STATES[store.cell(one.hash).state()]) for one in cells(study, study.variants)]
     planned, orphaned = _reconciled(planned, study, store)
     packs, shares = _packs(planned, study, store)
-    probes, warnings = _probes(planned, packs, study, store, shares.cpus if probe else None, progress)
+    probes, warnings = _probes(planned, packs, study, store, shares, progress, measure=probe)
     figures = {pair: one.describe for pair, one in probes.items()}
     for pair in {(one.cell.variant, one.cell.task) for one in planned} - figures.keys():
         known = _figures_of_finished(planned, pair, store)
@@ -206,8 +206,10 @@ def _probes(
     packs: Sequence[Pack],
     study: Study,
     store: Store,
-    threads: int | None,
+    shares: Slots,
     progress: Callable[[str], None] | None,
+    *,
+    measure: bool,
 ) -> tuple[dict[Pair, Probe], list[str]]:
     """Remembered probes of every variant x task, and new ones of those with missing cells and of their baseline.
 
@@ -216,8 +218,9 @@ def _probes(
         packs: Of the missing ones.
         study: The study.
         store: Where probes are kept.
-        threads: CPU threads of a pack; None measures nothing.
+        shares: Threads and device of a pack.
         progress: Told what is being probed.
+        measure: False measures nothing.
     """
     first: dict[Pair, Cell] = {}
     for one in planned:
@@ -231,16 +234,14 @@ def _probes(
     found: dict[Pair, Probe] = {}
     todo: dict[Pair, str] = {}
     for pair, cell in first.items():
-        key = probing.key_of(cell.identity, sizes.get(pair, usual))
+        key = probing.key_of(cell.identity, sizes.get(pair, usual), shares.device)
         kept = probing.remembered(store, key)
         if kept is not None:
             found[pair] = kept
         elif pair in wanted:
             todo[pair] = key
     warnings: list[str] = []
-    if threads is None:
-        return found, warnings
-    for number, (pair, key) in enumerate(todo.items(), 1):
+    for number, (pair, key) in enumerate(todo.items() if measure else (), 1):
         name, task = pair
         what = f"probing {name} on {study.tasks[task].label}"
         if progress is not None:
@@ -248,7 +249,12 @@ def _probes(
         seeds = study.seeds[: sizes.get(pair, usual)]
         try:
             found[pair] = probing.measure(
-                study.variant(name), study.tasks[task], seeds, study.evaluation.episodes, threads=threads
+                study.variant(name),
+                study.tasks[task],
+                seeds,
+                study.evaluation.episodes,
+                threads=shares.cpus,
+                device=shares.device,
             )
         except Exception as error:  # whatever a third party's trainer raises: the plan goes on without it
             warnings.append(f"{what} failed: {type(error).__name__}: {error}")

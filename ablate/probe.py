@@ -56,9 +56,9 @@ class Probe:
         return self.build_s + scale * (iterations * self.iteration_s + points * self.evaluation_s)
 
 
-def key_of(identity: Mapping[str, Any], seeds: int) -> str:
+def key_of(identity: Mapping[str, Any], seeds: int, device: str) -> str:
     """Name of a probe's file: algorithm, config, task, code, number of seeds and machine, but no seed and no budget."""
-    parts = [VERSION, identity["algorithm"], identity["task"], identity["evaluation"]["episodes"], seeds]
+    parts = [VERSION, identity["algorithm"], identity["task"], identity["evaluation"]["episodes"], seeds, device]
     text = json.dumps([*parts, machine.fingerprint()], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -79,7 +79,14 @@ def remember(store: Store, key: str, probe: Probe) -> None:
 
 
 def measure(
-    variant: "Variant", task: "Task", seeds: Sequence[int], episodes: int, *, threads: int, seconds: float = SECONDS
+    variant: "Variant",
+    task: "Task",
+    seeds: Sequence[int],
+    episodes: int,
+    *,
+    threads: int,
+    device: str = "cpu",
+    seconds: float = SECONDS,
 ) -> Probe:
     """Train for a moment and throw the result away.
 
@@ -89,6 +96,7 @@ def measure(
         seeds: Of one pack.
         episodes: Per evaluation.
         threads: CPU threads a pack will have.
+        device: ``cuda`` falls back to the CPU where this installation of torch has none.
         seconds: How long to repeat iterations, after one that warms up.
     """
     import torch
@@ -96,7 +104,7 @@ def measure(
     from algorithms import registry as algorithm_registry
     from envs import registry as env_registry
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device if torch.cuda.is_available() else "cpu"
     if len(seeds) * task.num_envs > ONE_SEED_ABOVE and device == "cpu":
         seeds = seeds[:1]
 

@@ -78,7 +78,7 @@ class TaskEntry(_Section):
 
     env: str
     """A registered environment, or `gymnasium:ID`; see `ablate list envs`."""
-    num_envs: Count
+    num_envs: Annotated[int, Ge(1), Le(2**24)]
     """Copies per seed."""
     options: dict[str, Any] = {}
     """Options of the environment."""
@@ -103,7 +103,7 @@ class Evaluation(_Section):
 class SeedRange(_Section):
     """`count` seeds from `start` on."""
 
-    count: Count
+    count: Annotated[int, Ge(1), Le(10_000)]
     start: Seed = 0
 
 

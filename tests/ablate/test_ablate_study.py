@@ -281,3 +281,39 @@ def test_a_third_partys_algorithm_and_environment_are_checked_alike(toy, write):
     text = text.replace("maze/deceptive", "toy/walk")
     messages = [message for _, _, message in _found(write(text))]
     assert messages == ["no variant `plan`. Did you mean `plain`? Variants: momentum, plain."]
+
+
+JUNK = [None, 3, "x", "", [], {}, True, -1.5, 10**30, [[1]], [None], {"a": {"b": 1}}, {"kind": 3}, "TODO"]
+
+
+def _places(data, path=()):
+    yield path
+    for step in data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ():
+        yield from _places(data[step], (*path, step))
+
+
+def test_nonsense_anywhere_is_a_problem_or_harmless_but_never_a_crash(write):
+    import copy
+    import json
+
+    from ablate.yaml_lines import parse
+
+    good = parse(PROFILES + "controls: {PPO: {algorithm: ppo}}\nmetrics: {primary: {margin: 5%}}\n", "x").data
+    refused = 0
+    for number, path in enumerate(_places(good)):
+        for junk in JUNK[number % 2 :: 2]:
+            data = copy.deepcopy(good)
+            place = data
+            for step in path[:-1]:
+                place = place[step]
+            if path:
+                place[path[-1]] = junk
+            else:
+                data = junk
+            for profile in (None, "big") if path[:1] == ("profiles",) else (None,):
+                file = write(json.dumps(data))
+                study, problems = check(file, profile)
+                assert (study is None) == bool(problems), (path, junk)
+                assert all(one.message and one.lines(str(file)) for one in problems)
+                refused += bool(problems)
+    assert refused > 150
