@@ -87,7 +87,7 @@ class Numbers:
         superiority_interval: Newcombe's (one task) or logit (several).
         p_permutation: Exact or seeded Monte Carlo permutation p.
         rho: Correlation of scores of equal seeds, mean over tasks; NaN where nothing varies.
-        sd_ratio: Largest ratio of between-seed SDs over tasks; infinite when one arm does not vary.
+        sd_ratio: Larger between-seed SD over the smaller, tasks pooled; infinite when one arm does not vary.
     """
 
     variant: Variant
@@ -162,7 +162,6 @@ def compare(table: ScoreTable, variant: Variant, alpha: float, family: int) -> N
         superiority=theta,
         superiority_interval=theta_interval,
         rho=_rho(table, variant.name),
-        sd_ratio=max(_sd_ratio(arm) for arm in arms),
     )
     return _with_test(found, table, arms, g, setting) if any(_varies(arm) for arm in arms) else found
 
@@ -179,6 +178,7 @@ def _with_test(
         found,
         difference=difference,
         unit=unit,
+        sd_ratio=_sd_ratio(arms, scales),
         difference_interval=difference.interval(1 - setting.alpha),
         difference_wide=difference.interval(1 - setting.alpha / setting.family),
         percent=_percent(arms, table.floors, g, setting),
@@ -265,10 +265,11 @@ def _scales(table: ScoreTable, arms: Sequence[Arms], g: Sequence[float]) -> tupl
     return [sd or 1.0 for sd in pooled], "between-seed SD"
 
 
-def _sd_ratio(arm: Arms) -> float:
-    if not _varies(arm):
-        return 1.0
-    low, high = sorted(float(scores.std(ddof=1)) for scores in arm)
+def _sd_ratio(arms: Sequence[Arms], scales: Sequence[float]) -> float:
+    variances = [
+        sum(float(arm[side].var(ddof=1)) / scale**2 for arm, scale in zip(arms, scales, strict=True)) for side in (0, 1)
+    ]
+    low, high = sorted(math.sqrt(variance) for variance in variances)
     return high / low if low > 1e-12 * high else math.inf
 
 

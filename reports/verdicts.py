@@ -66,6 +66,13 @@ class Contrast:
         return self.p if self.role == "control" else self.p_holm
 
     @property
+    def effect(self) -> float | None:
+        """Relative change, or the difference where percentages are refused; None when not estimable."""
+        if self.verdict == "not estimable" or self.numbers.difference is None:
+            return None
+        return self.numbers.percent.value if self.numbers.percent else self.numbers.difference.value
+
+    @property
     def expected(self) -> Literal["as expected", "contrary", "open", ""]:
         """What was expected before running, against what was found."""
         wanted = {"worse": "hurts", "better": "helps", "none": "no change"}.get(self.variant.expect or "")
@@ -101,9 +108,14 @@ class Conclusion:
         return tuple(contrast for contrast in self.contrasts if contrast.role == "ablation")
 
     @property
+    def ranked(self) -> tuple[Contrast, ...]:
+        """Ablations from the most harmful change to the most helpful, then controls; rows without an effect last."""
+        return tuple(sorted(self.contrasts, key=lambda one: (one.role, one.effect is None, one.effect or 0.0)))
+
+    @property
     def in_percent(self) -> bool:
         """Are all estimable effects relative? One figure never mixes percentages and differences."""
-        shown = [contrast.numbers for contrast in self.contrasts if contrast.numbers.difference]
+        shown = [contrast.numbers for contrast in self.contrasts if contrast.effect is not None]
         return bool(shown) and all(one.percent for one in shown)
 
     @property

@@ -1,0 +1,128 @@
+"""The whole report of one study, from its manifest and cells to files. Needs no GPU, no Ray, no MLflow."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from reports.conduct_tables import (
+    check_table,
+    confound_table,
+    cost_table,
+    exclusion_table,
+    power_table,
+    score_records,
+)
+from reports.curve_plots import learning_curves
+from reports.document import content
+from reports.effect_tables import main_table, robustness_table, task_table
+from reports.latex import write_latex
+from reports.manifest import read
+from reports.pdf import rasters, write_pdf
+from reports.plots import forest, strips
+from reports.probe_plots import probes
+from reports.prose import banners
+from reports.scores import load
+from reports.secondary import secondary_table
+from reports.style import save, styled
+from reports.summary import summary
+from reports.tables import Table, to_csv, write_csv
+from reports.verdicts import Conclusion, conclude
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPaths:
+    """What was written, and what it says.
+
+    Attributes:
+        pdf: The report.
+        summary: The same on one page of Markdown.
+        tables: CSV and LaTeX files.
+        figures: PDF and PNG files.
+        warnings: Study-level guards that fired, as sentences.
+        conclusion: The contrasts behind it all.
+    """
+
+    pdf: Path
+    summary: Path
+    tables: tuple[Path, ...]
+    figures: tuple[Path, ...]
+    warnings: tuple[str, ...]
+    conclusion: Conclusion
+
+
+def build(manifest_path: Path, out_dir: Path) -> ReportPaths:
+    """Write the report of a study.
+
+    Args:
+        manifest_path: ``manifest.json`` of the study.
+        out_dir: Folder for ``report.pdf``, ``summary.md``, ``tables/`` and ``figures/``; files of the same name are
+            replaced.
+
+    Raises:
+        ReportError: The manifest or the cells cannot be reported on; the message says why.
+    """
+    out_dir = Path(out_dir).resolve()
+    conclusion = conclude(load(read(Path(manifest_path))))
+    tables = all_tables(conclusion)
+    figures = _write_figures(conclusion, out_dir)
+    pngs = rasters([path for pages in figures.values() for path in pages], out_dir)
+    scores_csv = to_csv(score_records(conclusion.table))
+    digest = hashlib.sha256(scores_csv.encode()).hexdigest()
+    relative = {name: ["/" + path.relative_to(out_dir).as_posix() for path in pages] for name, pages in figures.items()}
+    shown = content(conclusion, relative, tables, scores_csv, digest)
+    pdf = write_pdf(shown, out_dir, conclusion.table.manifest.created, out_dir / "report.pdf")
+    page = out_dir / "summary.md"
+    page.write_text(summary(conclusion, tables["contrasts"]), encoding="utf-8")
+    return ReportPaths(
+        pdf=pdf,
+        summary=page,
+        tables=_write_tables(tables, scores_csv, out_dir / "tables"),
+        figures=(*(path for pages in figures.values() for path in pages), *pngs),
+        warnings=tuple(banners(conclusion)),
+        conclusion=conclusion,
+    )
+
+
+def verdict_table(conclusion: Conclusion) -> list[dict[str, str]]:
+    """The main table as a terminal shows it: one dict of strings per contrast, keys in the order of columns."""
+    table = main_table(conclusion)
+    return [{column.title: cell for column, cell in zip(table.columns, row, strict=True)} for row in table.rows]
+
+
+def all_tables(conclusion: Conclusion) -> dict[str, Table]:
+    """Every table of the report by name."""
+    table = conclusion.table
+    made = [
+        main_table(conclusion), task_table(conclusion), robustness_table(conclusion), secondary_table(conclusion),
+        check_table(table), power_table(conclusion), exclusion_table(table), confound_table(table), cost_table(table),
+    ]  # fmt: skip
+    return {one.name: one for one in made}
+
+
+def _write_tables(tables: dict[str, Table], scores_csv: str, folder: Path) -> tuple[Path, ...]:
+    written = [write(table, folder) for table in tables.values() for write in (write_csv, write_latex)]
+    scores = folder / "scores.csv"
+    scores.write_text(scores_csv, encoding="utf-8")
+    return (*written, scores)
+
+
+def _write_figures(conclusion: Conclusion, out_dir: Path) -> dict[str, list[Path]]:
+    """Draw and save every figure; figures of an earlier report that had more pages are removed."""
+    folder = out_dir / "figures"
+    for old in folder.glob("*.p[dn][fg]"):
+        old.unlink()
+    tasks = range(len(conclusion.table.manifest.tasks))
+    written: dict[str, list[Path]] = {}
+    with styled():
+        pages: dict[str, list[Figure]] = {
+            "forest": [forest(conclusion)] if conclusion.contrasts else [],
+            "strips": strips(conclusion),
+            "curves": [page for task in tasks for page in learning_curves(conclusion, task)],
+            "probes": [page for task in tasks for page in probes(conclusion.table, task)],
+        }
+        for name, made in pages.items():
+            stems = [name] if len(made) == 1 else [f"{name}-{i}" for i in range(1, len(made) + 1)]
+            written[name] = [save(page, folder / f"{stem}.pdf") for page, stem in zip(made, stems, strict=True)]
+    return written

@@ -1,0 +1,237 @@
+"""The report's content: which blocks stand in which section.
+
+``report.typ`` decides only how blocks look. Everything here is plain data (``json.dumps`` takes it as it is), and no
+user text ever enters Typst source.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reports.conduct_tables import moved
+from reports.prose import banners, counts, design, limits, methods, reproduction
+from reports.sentences import failures, sentence, subject_of
+from reports.style import drawable
+from reports.tables import Column, Table
+from reports.verdicts import Conclusion, Contrast
+
+Block = dict[str, Any]
+_MOST_ROWS = 150
+"""Rows of one table that the PDF prints; the CSV beside it always has all."""
+_BREAK_AFTER = "_/[].:-,=>"
+_LONG_WORD = 14
+_SHORT_NAME, _CROWDED = 26, 8
+"""Characters of a name that need no stretching, columns from which a table fills the page anyway."""
+
+
+def content(
+    conclusion: Conclusion,
+    figures: Mapping[str, Sequence[str]],
+    tables: Mapping[str, Table],
+    scores_csv: str,
+    digest: str,
+) -> Block:
+    """Everything the PDF shows.
+
+    Args:
+        conclusion: What was found.
+        figures: Figure name -> paths of its pages, relative to the folder Typst may read.
+        tables: By name.
+        scores_csv: Attached to the PDF.
+        digest: Of ``scores_csv``.
+    """
+    study = conclusion.table.manifest
+    blocks = [
+        *_main(conclusion, figures, tables),
+        *_tasks(conclusion, figures, tables),
+        *_curves(conclusion, figures, tables),
+        *_mechanism(figures, tables),
+        *_power(conclusion, tables),
+        *_conduct(conclusion, tables),
+        *_methods(conclusion, digest),
+    ]
+    found: Block = {
+        "study": study.study,
+        "question": study.question,
+        "date": study.created[:10],
+        "counts": counts(conclusion),
+        "design": design(conclusion),
+        "banners": banners(conclusion),
+        "findings": [
+            {"color": row.variant.color, "text": sentence(conclusion, row), "notes": _notes(row)}
+            for row in conclusion.ranked
+        ],
+        "blocks": blocks,
+    }
+    clean: Block = _drawable(found)
+    return clean | {"scores": scores_csv}
+
+
+def _drawable(value: Any) -> Any:
+    """Replace what no font of the report can draw, everywhere."""
+    if isinstance(value, str):
+        return "\n".join(drawable(line) for line in value.split("\n"))
+    if isinstance(value, dict):
+        return {key: _drawable(one) for key, one in value.items()}
+    return [_drawable(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _notes(row: Contrast) -> list[str]:
+    """Guards of a row that its sentence does not carry already."""
+    return list(row.guards if row.effect is not None else row.guards[1:])
+
+
+def breakable(text: str) -> str:
+    """Allow a line break inside long words, so that no name ever leaves its column."""
+    words = []
+    for word in text.split(" "):
+        if len(word) > _LONG_WORD:
+            broken, run = "", 0
+            for c in word:
+                broken += c
+                run += 1
+                if c in _BREAK_AFTER or run >= _LONG_WORD:
+                    broken, run = broken + "\u200b", 0
+            word = broken
+        words.append(word)
+    return " ".join(words)
+
+
+def heading(text: str) -> Block:
+    """A numbered section."""
+    return {"kind": "heading", "text": text}
+
+
+def text(*paragraphs: str) -> list[Block]:
+    """Paragraphs."""
+    return [{"kind": "text", "text": paragraph} for paragraph in paragraphs]
+
+
+def table_block(table: Table) -> Block:
+    """A table as Typst sets it; long ones are cut, with a note."""
+    rows = [
+        [breakable(cell) if column.wide else cell for cell, column in zip(row, table.columns, strict=True)]
+        for row in table.rows[:_MOST_ROWS]
+    ]
+    cut = len(table.rows) - len(rows)
+    caption = table.caption + (f" The first {_MOST_ROWS} rows; {table.name}.csv has {cut} more." if cut else "")
+    return {
+        "kind": "table",
+        "caption": caption,
+        "columns": [{"title": c.title, "align": c.align, "wide": _stretched(c, table)} for c in table.columns],
+        "rows": rows,
+        "rules": [rule for rule in table.rules if 0 < rule < len(rows)],
+    }
+
+
+def _stretched(column: Column, table: Table) -> bool:
+    """Does a column take the width that is left? Short names do not: a gulf between name and numbers is hard to read."""
+    longest = max((len(cell) for cell in column.cells), default=0)
+    return column.wide and (longest > _SHORT_NAME or len(table.columns) > _CROWDED)
+
+
+def _figure_blocks(paths: Sequence[str], caption: str) -> list[Block]:
+    """Pages of one figure; the caption is whole under the first."""
+    return [
+        {"kind": "figure", "path": path, "caption": caption if i == 0 else "Continued."} for i, path in enumerate(paths)
+    ]
+
+
+def _main(conclusion: Conclusion, figures: Mapping[str, Sequence[str]], tables: Mapping[str, Table]) -> list[Block]:
+    level = f"{1 - conclusion.alpha:.0%}"
+    study = conclusion.table.manifest
+    several = len(study.tasks) > 1
+    caption = (
+        f"Effect of each change against the baseline. Dots are estimates; thick bars are {level} intervals for one "
+        f"contrast, thin bars hold for all {conclusion.family} ablations at once (Bonferroni); an arrow marks a bar cut "
+        "at the frame. "
+        + ("Small open dots are single tasks. " if several else "")
+        + (f"The shaded band is the declared margin of {study.primary.margin:.0%}. " if conclusion.in_percent else "")
+        + ("* provisional verdict. " if any(row.provisional for row in conclusion.contrasts) else "")
+        + "Order is by estimate and is no ranking: neighbours may be tied."
+    )  # fmt: skip
+    if not conclusion.contrasts:
+        return [heading("Main result"), *text("The study names no change to compare with the baseline.")]
+    return [heading("Main result"), *_figure_blocks(figures["forest"], caption), table_block(tables["contrasts"])]
+
+
+def _tasks(conclusion: Conclusion, figures: Mapping[str, Sequence[str]], tables: Mapping[str, Table]) -> list[Block]:
+    caption = (
+        "Every run. A dot is one training run, a cross a failed run at its floor, a bar the mean. "
+        "Vertical position within a row has no meaning."
+    )
+    blocks = [heading("Every run, task by task"), *_figure_blocks(figures["strips"], caption)]
+    if conclusion.contrasts:
+        blocks += [table_block(tables["tasks"]), table_block(tables["robustness"])]
+    return blocks
+
+
+def _curves(conclusion: Conclusion, figures: Mapping[str, Sequence[str]], tables: Mapping[str, Table]) -> list[Block]:
+    level = f"{1 - conclusion.alpha:.0%}"
+    caption = (
+        "Learning curves. Thin lines are runs, thick lines means (black: baseline), crosses failed runs, which "
+        "continue at the floor in the mean. Below each panel: difference of the means (negative: worse) with its simultaneous "
+        f"{level} band; a dashed line marks where the band leaves 0 for good."
+    )
+    return [
+        heading("Learning curves"),
+        *_figure_blocks(figures.get("curves", ()), caption),
+        table_block(tables["secondary"]),
+    ]
+
+
+def _mechanism(figures: Mapping[str, Sequence[str]], tables: Mapping[str, Table]) -> list[Block]:
+    caption = (
+        "What the probes measured while training. Thick lines are means over runs (black: baseline), thin lines runs. "
+        "Probes describe the mechanism; they are not tested."
+    )
+    return [
+        heading("Mechanism and manipulation checks"),
+        *_figure_blocks(figures.get("probes", ()), caption),
+        table_block(tables["checks"]),
+    ]
+
+
+def _power(conclusion: Conclusion, tables: Mapping[str, Table]) -> list[Block]:
+    _, n = conclusion.runs_per_arm
+    study = conclusion.table.manifest
+    line = (
+        f"The study asked for {len(study.seeds)} runs per arm on {len(study.tasks)} "
+        f"{'task' if len(study.tasks) == 1 else 'tasks'}; the fullest arm has {n}. The number of seeds was fixed in "
+        "the study file, not chosen after looking."
+    )
+    return [heading("Design and power"), *text(line), table_block(tables["power"])]
+
+
+def _conduct(conclusion: Conclusion, tables: Mapping[str, Table]) -> list[Block]:
+    table = conclusion.table
+    blocks = [heading("Failures, exclusions and confounds")]
+    if tables["exclusions"].rows:
+        failed = [f"{row.variant.name}: {failures(row)}" for row in conclusion.contrasts if row.failures]
+        blocks += [*text(*failed), table_block(tables["exclusions"])]
+    else:
+        blocks += text("Every run of the study finished; none was excluded.")
+    if any(run.describe for run in table.runs):
+        moves = {variant.name: moved(table, variant) for variant in table.manifest.variants}
+        also = "; ".join(f"{name}: {', '.join(what)}" for name, what in moves.items() if what)
+        blocks += text(
+            f"Beside the named component these changes also move {also}."
+            if also
+            else "No change moves parameters, rows, optimiser steps or FLOPs by 1% or more."
+        )
+        blocks.append(table_block(tables["confounds"]))
+    return [*blocks, table_block(tables["cost"])]
+
+
+def _methods(conclusion: Conclusion, digest: str) -> list[Block]:
+    study = conclusion.table.manifest
+    blocks = [heading("Methods and limits"), *text(*methods(conclusion))]
+    blocks += text("What this design cannot say:")
+    blocks.append({"kind": "list", "items": limits(conclusion)})
+    blocks.append(heading("Reproduction"))
+    blocks.append({"kind": "pairs", "items": reproduction(conclusion, digest)})
+    changes = [f"{row.variant.name}: {subject_of(row.variant)}" for row in conclusion.contrasts]
+    blocks += text("Changes tested, as written in the study file:") if changes else []
+    blocks.append({"kind": "list", "items": changes})
+    if study.study_yaml.strip():
+        blocks.append({"kind": "code", "text": study.study_yaml.strip()})
+    return blocks
