@@ -1,6 +1,7 @@
 """Drives a study: what is missing is trained, mirrored and reported. Run again, it resumes."""
 
 import functools
+import signal
 import sys
 import time
 from collections import Counter
@@ -9,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ablate.cells import Cell
-from ablate.errors import StoreError
+from ablate.errors import InfrastructureError, StoreError
 from ablate.executor import Executor, SerialExecutor, kill_all, request_stop, settle
 from ablate.manifest import manifest_of
 from ablate.mirroring import Mirroring
 from ablate.packing import Pack, make_packs, slots, write_packs
 from ablate.plan import Plan, PlannedCell
 from ablate.progress import Progress, progress_on
-from ablate.reporting import Rendered, markdown, render
+from ablate.reporting import Rendered, render
 from ablate.signals import StopRequest
 from ablate.store import Store
 from ablate.study import Study
@@ -95,18 +96,20 @@ def drive(plan: Plan, picked: Sequence[PlannedCell], store: Store, options: Opti
     mirroring = Mirroring(store, manifest, say) if options.mlflow and (missing or changed or not mirrored) else None
     stop = StopRequest()
     problems: list[str] = []
-    killed = False
     if missing:
         try:
             problems = _train(missing, study, store, manifest, options, stop, mirroring, say)
         except KeyboardInterrupt:
-            killed = True
+            stop.signal = stop.signal or signal.SIGINT
+        except BaseException:
+            _finish_mirror(mirroring, InfrastructureError.exit_code, None, say)
+            raise
     states = {cell.hash: store.cell(cell.hash).state() for cell in (one.cell for one in picked)}
     for problem in _unfinished([one.cell for one in picked], problems, store, stop):
         say(problem)
     code = _exit_code(list(states.values()), stop)
     rendered = _report(store, study.study, say) if options.report and not stop.signal else None
-    links = _finish_mirror(mirroring, code, rendered, say) if not killed or mirroring else None
+    links = _finish_mirror(mirroring, code, rendered, say)
     if links is None:
         links = (place.mirror() or {}).get("links", {}) if options.mlflow else {}
     return Outcome(exit_code=code, states=dict(Counter(states.values())), rendered=rendered, links=links)
@@ -234,5 +237,5 @@ def _finish_mirror(
         return None
     mirroring.say = say
     status = {0: "FINISHED", 1: "FAILED"}.get(code, "KILLED")
-    note = markdown(rendered.verdicts) if rendered else "No report yet."
+    note = rendered.summary if rendered else "No report yet."
     return mirroring.finish(status, note, rendered.folder if rendered else None)

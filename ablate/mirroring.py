@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.faults import sentence
-from ablate.store import Store
+from ablate.store import FINISHED, Store
 from ablate.tracking import Mirror
 
 CALL_SECONDS = 1.0
@@ -105,3 +105,18 @@ class Mirroring(threading.Thread):
             {"complete": links is not None, "uri": self._mirror.uri, "links": links or {}, "ts": time.time()}
         )
         return links
+
+
+def mirror_now(store: Store, manifest: Mapping[str, Any], say: Say) -> dict[str, str] | None:
+    """Mirror a study outside a run.
+
+    Returns:
+        Links to open; None when MLflow could not be written (said as a warning).
+    """
+    place = store.study(manifest["study"])
+    states = [store.cell(entry["hash"]).state() for entry in manifest["cells"]]
+    ended = all(state in FINISHED for state in states)
+    status = "KILLED" if not ended else "FAILED" if "FAILED" in states else "FINISHED"
+    summary = place.report / "summary.md"
+    note = summary.read_text(encoding="utf-8") if summary.exists() else "No report yet."
+    return Mirroring(store, manifest, say).finish(status, note, place.report)

@@ -131,7 +131,9 @@ def table(standing: Standing, elapsed_s: float | None, height: int = 50) -> Grou
 def _row(row: VariantStanding) -> list[Text | ProgressBar | str]:
     total, done, failed = len(row.cells), row.counts["DONE"], row.counts["FAILED"]
     running = row.counts["RUNNING"] > 0
-    bar = ProgressBar(total=1.0, completed=row.share, width=22, complete_style=row.color, finished_style=row.color)
+    # The baseline is black in the report, which no dark terminal shows.
+    color = "default" if row.color == "#000000" else row.color
+    bar = ProgressBar(total=1.0, completed=row.share, width=22, complete_style=color, finished_style=color)
     return [
         Text(row.name, style="bold" if running else ""),
         bar,

@@ -18,11 +18,15 @@ class Rendered:
         pdf: The report.
         folder: Everything that belongs to it.
         verdicts: One row per contrast; keys are column names.
+        warnings: Guards of the whole study that fired, as sentences.
+        summary: The report on one page of Markdown.
     """
 
     pdf: Path
     folder: Path
     verdicts: Rows
+    warnings: tuple[str, ...]
+    summary: str
 
 
 def render(store: Store, study: str) -> Rendered:
@@ -31,15 +35,10 @@ def render(store: Store, study: str) -> Rendered:
 
     place = store.study(study)
     paths = reports.build(place.manifest_path, place.report)
-    conclusion = reports.conclude(reports.load(place.manifest() or {}))
-    return Rendered(pdf=paths.pdf, folder=place.report, verdicts=reports.verdict_table(conclusion))
-
-
-def markdown(rows: Rows) -> str:
-    """Verdicts as a Markdown table, for a run's page in MLflow."""
-    if not rows:
-        return ""
-    keys = list(rows[0])
-    lines = ["| " + " | ".join(keys) + " |", "|" + " --- |" * len(keys)]
-    lines += ["| " + " | ".join(str(row.get(key, "")).replace("|", "\\|") for key in keys) + " |" for row in rows]
-    return "\n".join(lines)
+    return Rendered(
+        pdf=paths.pdf,
+        folder=place.report,
+        verdicts=reports.verdict_table(paths.conclusion),
+        warnings=paths.warnings,
+        summary=paths.summary.read_text(encoding="utf-8"),
+    )

@@ -47,6 +47,13 @@ def train_pack(config: dict[str, Any]) -> None:
     run_pack(Store(home).pack(config["pack"]).path, home)
 
 
+def _look(mark: str) -> dict[str, Any]:
+    """What has to be the same on every node."""
+    from ablate.cells import code_digest
+
+    return {"sees the store": Path(mark).exists(), "code": code_digest(("ablate", "algorithms", "envs"))}
+
+
 class RayExecutor:
     """Packs in worker processes of a local Ray session, or of an existing cluster."""
 
@@ -81,6 +88,8 @@ class RayExecutor:
         except Exception as error:
             self._clean()
             raise InfrastructureError(f"Ray did not start: {error}") from error
+        if self._address is not None:
+            self.check_nodes()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -95,6 +104,39 @@ class RayExecutor:
 
         found = ray.cluster_resources()
         return Capacity(cpus=int(found.get("CPU", 1)), gpus=float(found.get("GPU", 0)))
+
+    def check_nodes(self) -> int:
+        """Prove that every node sees the store and runs this code.
+
+        Returns:
+            The number of nodes.
+
+        Raises:
+            InfrastructureError: Some node does not; the message names it.
+        """
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        mark = make_dir(self._store.home) / f".seen-by-every-node.{uuid.uuid4().hex}"
+        mark.touch()
+        try:
+            look = ray.remote(num_cpus=0)(_look)
+            nodes = [node for node in ray.nodes() if node["Alive"]]
+            seen = [
+                look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
+                    str(mark)
+                )
+                for node in nodes
+            ]
+            here = _look(str(mark))
+            for node, found in zip(nodes, ray.get(seen, timeout=60), strict=True):
+                if found != here:
+                    raise InfrastructureError(
+                        f"node {node['NodeManagerAddress']} differs: it has {found}, the driver has {here}."
+                    )
+        finally:
+            mark.unlink()
+        return len(nodes)
 
     def run(self, packs: Sequence[Pack], shares: Slots, stop: StopRequest) -> list[str]:
         """Train packs in their order, as many at once as the shares allow."""
@@ -175,5 +217,9 @@ def _stopper(stop: StopRequest, packs: Sequence[Pack], store: Store) -> Any:
 
         def stop_all(self) -> bool:
             return stop.requested and not any(store.cell(pack.cells[0].hash).is_locked() for pack in packs)
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            # Tune pickles it into snapshots that we never restore; what it holds (a terminal) cannot be pickled.
+            return tune.stopper.NoopStopper, ()
 
     return WhenLeft()

@@ -3,7 +3,7 @@
 One parent run per study and profile, one child run per cell *of that study*: a cell that two studies share has a child
 under both, so that each parent is complete on its own. Runs are found again by tags, and a child remembers the last
 step it holds, so mirroring again adds nothing. Rows carry the time they were measured at, because MLflow stores a
-point twice when only its time differs. A journal that was begun anew (its first row names another attempt) gets a new
+point twice when only its time differs. A journal that was begun anew (its first row bears another time) gets a new
 child, and the old one is deleted.
 
 Nothing is ever read back from here: the cells are the truth.
@@ -30,7 +30,7 @@ _VIEW = "ablate_mean_per_variant"
 
 def tracking_uri(home: Path) -> str:
     """``MLFLOW_TRACKING_URI``, else a database in the store."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or _own_database(home)
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class Mirror:
         name = f"ablate/{self.study}"
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
-            own = self.uri == f"sqlite:///{self._store.home / 'mlflow.db'}"
+            own = self.uri == _own_database(self._store.home)
             place = (self._store.home / "mlartifacts" / self.study).as_uri() if own else None
             self.experiment_id = client.create_experiment(name, artifact_location=place)
         else:
@@ -189,13 +189,16 @@ class Mirror:
         if child is not None and place.journal_path.exists() and place.journal_path.stat().st_size < child.position:
             child.position = 0  # cut back to a checkpoint
         rows, position = read_lines(place.journal_path, child.position if child else 0)
-        if rows and child is not None and child.position == 0 and str(rows[0]["attempt"]) != child.generation:
+        begun = rows and child is not None and child.position == 0 and child.generation
+        if begun and child is not None and _generation(rows) != child.generation:
             self._client.delete_run(child.run_id)
             child = None
             yield
         if child is None:
             child = self._create(entry, status, rows)
             yield
+        if rows and not child.generation:
+            child.generation = _generation(rows)
         fresh = [row for row in rows if row["env_steps"] > child.synced_step]
         ended = state != "RUNNING"
         batches = list(_batches(fresh))
@@ -213,7 +216,7 @@ class Mirror:
     def _create(self, entry: Json, status: Json, rows: list[Json]) -> _Child:
         variant = self._variants[entry["variant"]]
         task = self._manifest["tasks"][entry["task"]]
-        generation = str(rows[0]["attempt"] if rows else status["attempt"])
+        generation = _generation(rows)
         tags = {
             "ablate.kind": "cell",
             "ablate.study": self.study,
@@ -255,7 +258,8 @@ class Mirror:
         from mlflow.entities import Metric, RunTag
 
         # The step travels in the same call as its points, so neither is there without the other.
-        tags = [RunTag("ablate.synced_step", str(last_step)), RunTag("ablate.attempt", str(status["attempt"]))]
+        facts = {"synced_step": last_step, "attempt": status["attempt"], "generation": child.generation}
+        tags = [RunTag(f"ablate.{key}", str(value)) for key, value in facts.items()]
         self._client.log_batch(child.run_id, metrics=[Metric(*point) for point in points], tags=tags)
         child.synced_step = last_step
 
@@ -305,6 +309,23 @@ def server_command(home: Path, host: str, port: int) -> tuple[list[str], dict[st
     return command, {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
+def check(home: Path) -> str:
+    """Ask MLflow whether it is there, without creating anything.
+
+    Raises:
+        Exception: It cannot be reached.
+    """
+    uri = tracking_uri(home)
+    if uri == _own_database(home) and not (home / "mlflow.db").exists():
+        return f"{uri} (created by the first run)"
+    found = _import_mlflow().MlflowClient(tracking_uri=uri).search_experiments(max_results=1000)
+    return f"{uri}: {sum(one.name.startswith('ablate/') for one in found)} studies"
+
+
+def _own_database(home: Path) -> str:
+    return f"sqlite:///{home / 'mlflow.db'}"
+
+
 def _import_mlflow() -> Any:
     """Import mlflow so that it answers quickly when its server is away, and prints nothing."""
     for key, value in {
@@ -320,6 +341,11 @@ def _import_mlflow() -> Any:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return mlflow
+
+
+def _generation(rows: list[Json]) -> str:
+    """Tells a journal from one begun anew: the time of its first row, which a resumed attempt keeps."""
+    return str(rows[0]["ts"]) if rows else ""
 
 
 def _batches(rows: list[Json]) -> Iterator[tuple[list[tuple[str, float, int, int]], int]]:
