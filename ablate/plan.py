@@ -10,14 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ablate import machine
-from ablate import probe as probing
 from ablate.cells import Cell, cells, without_code
+from ablate.costs import Estimate, Pair, estimate_of, packs_of, probes_of
 from ablate.errors import StoreError
 from ablate.manifest import write_manifest as write_manifest
-from ablate.packing import MAX_SEEDS, Capacity, Pack, Slots, make_packs, slots
 from ablate.power import Power, power_of
-from ablate.probe import Probe
 from ablate.store import Store
 from ablate.study import Study
 from ablate.variants import BASELINE
@@ -55,23 +52,6 @@ class PlannedCell:
 
     cell: Cell
     state: PlanState
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """How long the missing cells take.
-
-    Attributes:
-        seconds: Until the last pack is done.
-        pack_seconds: Sum over the packs.
-        packs: How many there are.
-        workers: How many train at the same time.
-    """
-
-    seconds: float
-    pack_seconds: float
-    packs: int
-    workers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +112,9 @@ def make_plan(study: Study, store: Store, probe: bool = True, progress: Callable
     _check_readable(store)
     planned = [PlannedCell(one, _STATES[store.cell(one.hash).state()]) for one in cells(study, study.variants)]
     planned, orphaned = _reconciled(planned, study, store)
-    packs, shares = _packs(planned, study, store)
-    probes, warnings = _probes(planned, packs, study, store, shares, progress, measure=probe)
+    packs, shares = packs_of([one.cell for one in planned if one.state in _TO_TRAIN], study, store)
+    every = [one.cell for one in planned]
+    probes, warnings = probes_of(every, packs, study, store, shares, progress, measure=probe)
     figures = {pair: one.describe for pair, one in probes.items()}
     for pair in {(one.cell.variant, one.cell.task) for one in planned} - figures.keys():
         known = _figures_of_finished(planned, pair, store)
@@ -145,7 +126,7 @@ def make_plan(study: Study, store: Store, probe: bool = True, progress: Callable
         cells=tuple(planned),
         orphaned=tuple(orphaned),
         figures=figures,
-        estimate=_estimate(packs, shares.workers, probes, study),
+        estimate=estimate_of(packs, shares.workers, probes, study),
         power=power_of(len(study.seeds), len(study.tasks), contrasts, study.alpha),
         spread=_spread(planned, study, store),
         warnings=tuple(warnings),
@@ -184,85 +165,6 @@ def _reconciled(planned: list[PlannedCell], study: Study, store: Store) -> tuple
     return found, [one for one in there if one not in stale]
 
 
-Pair = tuple[str, int]
-"""Variant and index of the task: the cells that may share a pack."""
-
-
-def _packs(planned: Sequence[PlannedCell], study: Study, store: Store) -> tuple[list[Pack], Slots]:
-    """The packs a run on this machine would make of the missing cells."""
-    missing = [one.cell for one in planned if one.state in _TO_TRAIN]
-    asked = study.resources
-    shares = slots(
-        Capacity(cpus=machine.cores(), gpus=machine.gpus()),
-        packs=max(1, len(missing)),
-        gpus_per_pack=asked.gpus_per_pack,
-        max_concurrent=asked.max_concurrent,
-    )
-    return make_packs(missing, store, workers=shares.workers, seeds_per_pack=asked.seeds_per_pack), shares
-
-
-def _probes(
-    planned: Sequence[PlannedCell],
-    packs: Sequence[Pack],
-    study: Study,
-    store: Store,
-    shares: Slots,
-    progress: Callable[[str], None] | None,
-    *,
-    measure: bool,
-) -> tuple[dict[Pair, Probe], list[str]]:
-    """Remembered probes of every variant x task, and new ones of those with missing cells and of their baseline.
-
-    Args:
-        planned: All cells.
-        packs: Of the missing ones.
-        study: The study.
-        store: Where probes are kept.
-        shares: Threads and device of a pack.
-        progress: Told what is being probed.
-        measure: False measures nothing.
-    """
-    first: dict[Pair, Cell] = {}
-    for one in planned:
-        first.setdefault((one.cell.variant, one.cell.task), one.cell)
-    sizes: dict[Pair, int] = {}
-    for pack in packs:
-        pair = (pack.cells[0].variant, pack.cells[0].task)
-        sizes[pair] = max(sizes.get(pair, 0), len(pack.cells))
-    usual = max(sizes.values(), default=min(len(study.seeds), MAX_SEEDS))
-    wanted = sizes.keys() | {(BASELINE, task) for _, task in sizes}
-    found: dict[Pair, Probe] = {}
-    todo: dict[Pair, str] = {}
-    for pair, cell in first.items():
-        key = probing.key_of(cell.identity, sizes.get(pair, usual), shares.device)
-        kept = probing.remembered(store, key)
-        if kept is not None:
-            found[pair] = kept
-        elif pair in wanted:
-            todo[pair] = key
-    warnings: list[str] = []
-    for number, (pair, key) in enumerate(todo.items() if measure else (), 1):
-        name, task = pair
-        what = f"probing {name} on {study.tasks[task].label}"
-        if progress is not None:
-            progress(f"{what} ({number} of {len(todo)})")
-        seeds = study.seeds[: sizes.get(pair, usual)]
-        try:
-            found[pair] = probing.measure(
-                study.variant(name),
-                study.tasks[task],
-                seeds,
-                study.evaluation.episodes,
-                threads=shares.cpus,
-                device=shares.device,
-            )
-        except Exception as error:  # whatever a third party's trainer raises: the plan goes on without it
-            warnings.append(f"{what} failed: {type(error).__name__}: {error}")
-            continue
-        probing.remember(store, key, found[pair])
-    return found, warnings
-
-
 def _figures_of_finished(planned: Sequence[PlannedCell], pair: Pair, store: Store) -> dict[str, float] | None:
     for one in planned:
         if (one.cell.variant, one.cell.task) == pair and one.state == "cached":
@@ -270,20 +172,6 @@ def _figures_of_finished(planned: Sequence[PlannedCell], pair: Pair, store: Stor
             if figures:
                 return dict(figures)
     return None
-
-
-def _estimate(packs: Sequence[Pack], workers: int, probes: dict[Pair, Probe], study: Study) -> Estimate | None:
-    """Longest packs first onto the workers; None when a missing pack was never probed."""
-    times = []
-    for pack in packs:
-        probe = probes.get((pack.cells[0].variant, pack.cells[0].task))
-        if probe is None:
-            return None
-        times.append(probe.pack_s(study.budget.env_steps, study.evaluation.points, len(pack.cells)))
-    busy = [0.0] * workers
-    for seconds in sorted(times, reverse=True):
-        busy[busy.index(min(busy))] += seconds
-    return Estimate(max(busy), sum(times), len(times), workers)
 
 
 def _spread(planned: Sequence[PlannedCell], study: Study, store: Store) -> dict[int, float]:
