@@ -109,5 +109,5 @@ def _sentence(seeds: int, plain: float | None, holm: float | None) -> str:
         return f"{seeds} seed{'s' if seeds != 1 else ''} per arm: not estimable; points only, no interval, no verdict."
     found = f"{seeds} seeds per arm find an effect of {plain:.2g} SD ({holm:.2g} SD after Holm) four times out of five."
     if seeds < FEW:
-        return f"{found} Few seeds: the size of what is found will likely be overstated, and no effect cannot be shown."
+        return f"{found} Few seeds: what is found will likely be overstated, and absence of an effect cannot be shown."
     return found

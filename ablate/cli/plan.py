@@ -141,7 +141,7 @@ def _power(plan: Plan) -> list[str]:
     tasks = f", {found.tasks} tasks" if found.tasks > 1 else ""
     contrasts = f"{found.contrasts} contrast{'s' if found.contrasts != 1 else ''}, alpha {found.alpha:g}"
     rows = [
-        f"Power  {found.sentence}",
+        *(f"{'Power  ' if not index else '       '}{part}." for index, part in enumerate(_sentences(found.sentence))),
         f"       ({contrasts}{tasks}; smallest permutation p {found.smallest_p:.2g}; SD of one run's score)",
     ]
     for task, spread in plan.spread.items():
@@ -152,6 +152,10 @@ def _power(plan: Plan) -> list[str]:
                 f"in units of {plan.study.metrics.primary.name}."
             )
     return rows
+
+
+def _sentences(text: str) -> list[str]:
+    return text.removesuffix(".").split(". ")
 
 
 def as_data(plan: Plan, picked: list[PlannedCell]) -> dict[str, Any]:
