@@ -42,6 +42,7 @@ class _Child:
     synced_step: int
     status: str
     position: int = 0
+    attempt: int = 0
 
 
 class Mirror:
@@ -186,8 +187,9 @@ class Mirror:
         child = self._children.get(entry["hash"])
         if child is not None and child.status == _STATUS.get(state) and state in ("DONE", "FAILED") and not final:
             return
-        if child is not None and place.journal_path.exists() and place.journal_path.stat().st_size < child.position:
-            child.position = 0  # cut back to a checkpoint
+        if child is not None and child.attempt != status["attempt"]:
+            # A new attempt cuts the journal back to its checkpoint, so the old place in it means nothing.
+            child.attempt, child.position = status["attempt"], 0
         rows, position = read_lines(place.journal_path, child.position if child else 0)
         begun = rows and child is not None and child.position == 0 and child.generation
         if begun and child is not None and _generation(rows) != child.generation:
@@ -241,7 +243,7 @@ class Mirror:
             run_name=f"{variant['name']}/{where}s{entry['seed']}",
             tags={key: str(value) for key, value in tags.items()},
         )
-        child = _Child(run.info.run_id, generation, -1, "RUNNING")
+        child = _Child(run.info.run_id, generation, -1, "RUNNING", attempt=status["attempt"])
         self._children[entry["hash"]] = child
         self._log_params(child, self._store.cell(entry["hash"]).identity() or {})
         return child

@@ -51,6 +51,7 @@ class Watch(threading.Thread):
         self._done = threading.Event()
         standing = self._observer.look()
         self._said = {cell.hash for cell in standing.cells if cell.state == "FAILED"}
+        self._seen: set[str] = set()
         self._attempts: dict[str, int] = {}
         self._began = time.time()
 
@@ -79,13 +80,20 @@ class Watch(threading.Thread):
         return standing
 
     def _say_failures(self, cells: list[CellStanding]) -> None:
-        """One message per pack and reason: an error of the program fails all its seeds at once."""
+        """One message per pack and reason: an error of the program fails all its seeds at once.
+
+        Their statuses are written one after the other, so a new failure waits for the next look.
+        """
         groups: dict[tuple[str | None, str | None], list[CellStanding]] = defaultdict(list)
         for cell in cells:
             if cell.state == "FAILED" and cell.hash not in self._said:
-                self._said.add(cell.hash)
                 groups[cell.pack, cell.error].append(cell)
         for (pack, error), failed in groups.items():
+            new = {cell.hash for cell in failed} - self._seen
+            if new and not self._done.is_set():
+                self._seen |= new
+                continue
+            self._said |= {cell.hash for cell in failed}
             self._progress.say(failure(self._store, pack, error, failed))
             self._on_failure()
 
