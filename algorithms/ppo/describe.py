@@ -24,7 +24,13 @@ def describe(network: ActorCritic, config: PPOConfig, num_envs: int, num_seeds: 
     group_rows = steps // policies.num_policies
     rows = groups * group_rows
     chunk = config.chunk_steps or (config.num_steps if config.network.kind == "lstm" else 1)
-    minibatches = num_minibatches(rows, config.minibatch_rows(num_envs), group_rows // chunk)
+    minibatches = num_minibatches(
+        config.minibatch_layout,
+        groups=groups,
+        chunks_per_group=group_rows // chunk,
+        chunk_rows=chunk,
+        minibatch_rows=config.minibatch_rows(num_envs),
+    )
     relabelled = rows - steps
     flops = forward * (steps + 3 * config.update_epochs * rows + 2 * relabelled) / steps
     return {

@@ -14,15 +14,22 @@ from torch import Tensor
 from envs.streams import Streams
 
 
-def num_minibatches(rows: int, minibatch_rows: int, chunks_per_group: int) -> int:
-    """Minibatches per epoch: rows // minibatch_rows, at least 1 and no more than a group has chunks."""
-    return max(1, min(rows // minibatch_rows, chunks_per_group))
+Layout = Literal["stratified", "shuffled"]
+
+
+def num_minibatches(layout: Layout, *, groups: int, chunks_per_group: int, chunk_rows: int, minibatch_rows: int) -> int:
+    """Minibatches per epoch: rows // minibatch_rows, at least 1.
+
+    Nor more than there are chunks to hand out: each minibatch needs one, and one of every group where ``stratified``.
+    """
+    chunks = groups * chunks_per_group
+    return max(1, min(chunks * chunk_rows // minibatch_rows, chunks_per_group if layout == "stratified" else chunks))
 
 
 def epochs(
     streams: Streams,
     *,
-    layout: Literal["stratified", "shuffled"],
+    layout: Layout,
     num_epochs: int,
     groups: int,
     chunks_per_group: int,
@@ -35,7 +42,13 @@ def epochs(
     group. ``shuffled``: one permutation of all chunks for all epochs, cut into minibatches of ``minibatch_rows`` rows,
     the last taking the remainder (the public code's ``PPODataset``).
     """
-    count = num_minibatches(groups * chunks_per_group * chunk_rows, minibatch_rows, chunks_per_group)
+    count = num_minibatches(
+        layout,
+        groups=groups,
+        chunks_per_group=chunks_per_group,
+        chunk_rows=chunk_rows,
+        minibatch_rows=minibatch_rows,
+    )
     if layout == "shuffled":
         order = streams.permutation(groups * chunks_per_group)
         size = max(1, minibatch_rows // chunk_rows)

@@ -37,10 +37,6 @@ class Updater:
         self._streams = Streams(seeds, "minibatch", self.optimizer.parameters.device)
         self._objective = torch.compile(objective, dynamic=False) if config.compile else objective
 
-    def num_minibatches(self, batch: Batch) -> int:
-        """Gradient steps per epoch."""
-        return minibatches.num_minibatches(batch.num_rows, self._minibatch_rows, batch.chunks_per_group)
-
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Run all epochs over ``batch``; returns mean statistics, each ``[K]``."""
         config = self._config
