@@ -13,7 +13,6 @@ from torch import Tensor
 
 from envs.streams import Streams
 
-
 Layout = Literal["stratified", "shuffled"]
 
 
