@@ -27,6 +27,7 @@ from algorithms.ppo.config import Lstm, PPOConfig
 from algorithms.ppo.describe import describe
 from algorithms.ppo.distributions import distribution_for
 from algorithms.ppo.evaluation import play_episodes
+from algorithms.ppo.matmul import choose_matmul
 from algorithms.ppo.networks import ActorCritic, PolicySet
 from algorithms.ppo.normalizer import RunningNormalizer
 from algorithms.ppo.rollout import Rollout, allocate
@@ -57,6 +58,7 @@ class PPOTrainer:
             raise ValueError("; ".join(f"{field}: {sentence}" for field, sentence in problems))
         self.config, self.seeds, self.device = config, tuple(seeds), torch.device(device)
         self.env_steps = 0
+        choose_matmul()
         self._make_env, self._num_envs = make_env, num_envs
         self.env = make_env(num_envs, [stream_seed(seed, "env") for seed in seeds])
         self.policies = self._policy_set()

@@ -1,0 +1,32 @@
+"""Let torch use oneDNN for float32 matrix products on CPUs where that is exact.
+
+torch sends float32 products to MKL, which runs AMD processors at half speed; ``fp32_precision = "bf16"`` sends them to
+oneDNN. Despite its name the switch computes in full float32 wherever the processor has no tile unit for bfloat16. Where
+it has one, the products would silently lose 16 bits: so a probe decides, and an inexact answer turns the switch off.
+"""
+
+from functools import cache
+
+import torch
+
+_EXACT = 1e-5
+"""Relative error: float32 has about 1e-6 on the probe, bfloat16 about 4e-3."""
+
+
+@cache
+def choose_matmul() -> bool:
+    """Choose the library for float32 products, once per process; True where oneDNN is used."""
+    switch = torch.backends.mkldnn.matmul
+    if torch.cuda.is_available() or not torch.backends.mkldnn.is_available():
+        return False
+    generator = torch.Generator().manual_seed(0)
+    batch, left, right = 8, (256, 128), (128, 64)
+    a = torch.randn(batch, *left, generator=generator)
+    b = torch.randn(batch, *right, generator=generator)
+    exact = a.double() @ b.double()
+    switch.fp32_precision = "bf16"
+    errors = ((a @ b - exact).norm() / exact.norm(), (a[0] @ b[0] - exact[0]).norm() / exact[0].norm())
+    if max(errors) < _EXACT:
+        return True
+    switch.fp32_precision = "ieee"
+    return False
