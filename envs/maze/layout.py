@@ -23,6 +23,8 @@ GOAL = (0.75, -0.4)
 BARRIER_X = 0.3
 LIP_Y = 0.2
 THICKNESS = 0.06
+TRAP_WIDTH = 0.3
+"""How far from the barrier points count as trapped."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +44,10 @@ def open_layout(options: OpenOptions) -> Layout:
 
 def deceptive_layout(options: DeceptiveOptions) -> Layout:
     """A barrier with a gap at the top and a lip over the pocket in front of the goal."""
-    barrier = (BARRIER_X, BARRIER_X + THICKNESS, -1.0, 1.0 - options.gap)
-    lip = (BARRIER_X - options.lip, BARRIER_X, LIP_Y, LIP_Y + THICKNESS)
-    trap = (max(BARRIER_X - options.lip, 0.0), BARRIER_X, -1.0, LIP_Y)
+    top = 1.0 - options.gap
+    lip_y = min(LIP_Y, top - THICKNESS)
+    left = BARRIER_X - options.lip
+    barrier = (BARRIER_X, BARRIER_X + THICKNESS, -1.0, top)
+    lip = (left, BARRIER_X, lip_y, lip_y + THICKNESS)
+    trap = (BARRIER_X - TRAP_WIDTH, BARRIER_X, -1.0, lip_y)
     return Layout(walls=(barrier, lip) if options.lip > 0 else (barrier,), start=START, goal=GOAL, trap=trap)
