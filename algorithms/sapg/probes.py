@@ -6,6 +6,7 @@ Checks are measured from the batch, the gradients and the network's outputs, nev
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ class Seen:
 def sample_rows(layout: RowLayout, rollout: Rollout) -> Seen:
     """At most ``_SAMPLE`` evenly spaced rows of a rollout, from all policies' environments."""
     rows = rollout.rows.flatten(1, 2)
-    rows = rows[:, :: max(1, rows.shape[1] // _SAMPLE)][:, :_SAMPLE]
+    rows = rows[:, :: math.ceil(rows.shape[1] / _SAMPLE)]
     return Seen(layout(rows, "obs").clone(), layout.critic_obs(rows).clone())
 
 
@@ -126,16 +127,20 @@ def state_diversity(obs: Tensor, seeds: Sequence[int]) -> dict[str, Tensor]:
     """How hard the visited states are to compress (SAPG Sec. 6.4).
 
     Mean squared error per row of the best k-dimensional linear reconstruction, and of an autoencoder with one ReLU
-    layer trained by Adam.
+    layer trained by Adam. NaN for a seed whose observations are not finite.
 
     Args:
         obs: Normalised observations ``[K, B, D]``.
         seeds: The runs' seeds; the autoencoder starts from their ``probe`` streams.
     """
     centered = (obs - obs.mean(1, keepdim=True)).double()
-    variances = torch.linalg.svdvals(centered).square() / obs.shape[1]
+    # One diverged seed must not fail the others: the decomposition of a batch refuses NaN anywhere in it.
+    finite = centered.isfinite().all((1, 2))
+    variances = torch.linalg.svdvals(centered.nan_to_num(0, 0, 0)).square() / obs.shape[1]
     figures = {
-        f"probe/pca_error_{k}": variances[:, k:].sum(1) for k in (1, 2, 4, 8, 16) if k < min(variances.shape[1], 17)
+        f"probe/pca_error_{k}": torch.where(finite, variances[:, k:].sum(1), torch.nan)
+        for k in (1, 2, 4, 8, 16)
+        if k < min(variances.shape[1], 17)
     }
     return figures | {"probe/autoencoder_error": _autoencoder_error(centered.float(), seeds)}
 
