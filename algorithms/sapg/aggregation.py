@@ -22,14 +22,20 @@ Sources = tuple[tuple[int, ...], ...]
 drawn position means one common shift for every target."""
 
 
-def _violation(name: str, expected_targets: int, measured: Measured) -> str | None:
+def _violation(name: str, expected_targets: int, expected_ratio: int, measured: Measured) -> str | None:
     rows, targets = measured["check/off_policy_rows"], measured["check/off_policy_targets"]
-    if targets == expected_targets and (rows > 0) == (expected_targets > 0):
-        return None
-    return (
-        f"aggregation `{name}`: {expected_targets} policies should learn from others' rows, "
-        f"but {targets:.0f} did (on {rows:.0f} rows)"
-    )
+    ratio = measured["check/off_policy_ratio"]
+    if targets != expected_targets or (rows > 0) != (expected_targets > 0):
+        return (
+            f"aggregation `{name}`: {expected_targets} policies should learn from others' rows, "
+            f"but {targets:.0f} did (on {rows:.0f} rows)"
+        )
+    if expected_targets and abs(ratio - expected_ratio) > 1e-6:
+        return (
+            f"aggregation `{name}`: {expected_ratio} off-policy rows should come with every on-policy row, "
+            f"but {ratio:.3g} did"
+        )
+    return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,8 +54,9 @@ class LeaderFollower:
         return 1
 
     def violation(self, config: "SAPGConfig", measured: Measured) -> str | None:
-        """The leader alone learns from others."""
-        return _violation(self.kind, int(config.num_policies > 1), measured)
+        """The leader alone learns from others, from as many rows as it should."""
+        ratio = self.off_policy_ratio(config.num_policies)
+        return _violation(self.kind, int(config.num_policies > 1), ratio, measured)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +77,8 @@ class Symmetric:
 
     def violation(self, config: "SAPGConfig", measured: Measured) -> str | None:
         """Every policy learns from others."""
-        return _violation(self.kind, config.num_policies if config.num_policies > 1 else 0, measured)
+        targets = config.num_policies if config.num_policies > 1 else 0
+        return _violation(self.kind, targets, self.off_policy_ratio(config.num_policies), measured)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,8 +97,9 @@ class HighRatio:
         return num_policies - 1
 
     def violation(self, config: "SAPGConfig", measured: Measured) -> str | None:
-        """The leader alone learns from others."""
-        return _violation(self.kind, int(config.num_policies > 1), measured)
+        """The leader alone learns from others, from as many rows as it should."""
+        ratio = self.off_policy_ratio(config.num_policies)
+        return _violation(self.kind, int(config.num_policies > 1), ratio, measured)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,7 +123,7 @@ class OnPolicyOnly:
 
     def violation(self, config: "SAPGConfig", measured: Measured) -> str | None:
         """Nobody learns from others."""
-        return _violation(self.kind, 0, measured)
+        return _violation(self.kind, 0, 0, measured)
 
 
 Aggregation = Annotated[

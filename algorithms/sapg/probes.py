@@ -57,11 +57,14 @@ def batch_checks(layout: RowLayout, batch: Batch, rollout: Rollout) -> dict[str,
     acted = layout.policy(rollout.rows.flatten(1, 2))
     one = torch.ones(rows.shape[0], device=rows.device)
     learners = one * 0 if policy is None else ((policy * off_policy.unsqueeze(-1)).sum(1) > 0).sum(1)
+    num_policies = one if acted is None else (acted.sum(1) > 0).sum(1)
+    own_rows = rollout.rewards[0].numel() / num_policies
     return {
         "check/off_policy_rows": off_policy.sum(1),
         "check/off_policy_targets": learners,
+        "check/off_policy_ratio": off_policy.sum(1) / learners.clamp(min=1) / own_rows,
         "check/entropy_coef_max": layout(rows, "ent_coef").amax(1),
-        "check/num_policies": one if acted is None else (acted.sum(1) > 0).sum(1),
+        "check/num_policies": num_policies,
     }
 
 
