@@ -42,13 +42,13 @@ class StackedAdam:
         gradients = torch.autograd.grad(loss.sum(), self._leaves, materialize_grads=True)
         self.gradients += torch.cat([gradient.flatten(1) for gradient in gradients], dim=1)
 
-    def gradient_of(self, parameter: nn.Parameter) -> Tensor:
-        """The last step's (clipped) gradient of one parameter, in its shape."""
+    def mean_gradient_of(self, parameter: nn.Parameter) -> Tensor:
+        """Adam's running mean of one parameter's (clipped) gradients, in its shape: 0 where none ever arrived."""
         offset = 0
         for leaf in self._leaves:
             size = leaf.numel() // self.gradients.shape[0]
             if leaf is parameter:
-                return self.gradients[:, offset : offset + size].view(leaf.shape)
+                return self._first[:, offset : offset + size].view(leaf.shape)
             offset += size
         raise ValueError("the parameter is not one of this optimiser's")
 

@@ -85,10 +85,13 @@ def off_policy_ratios(layout: RowLayout, batch: Batch) -> dict[str, Tensor]:
 
 
 def gradient_checks(network: ActorCritic, optimizer: StackedAdam) -> dict[str, Tensor]:
-    """Whether the last gradient reached phi, and how many separate networks it reached."""
-    head = optimizer.gradient_of(network.action_head.weight)
+    """Whether gradients reach phi, and how many separate networks they reach.
+
+    Read from their running mean: the last minibatch alone need not hold rows of every policy.
+    """
+    head = optimizer.mean_gradient_of(network.action_head.weight)
     none = torch.zeros(head.shape[0], device=head.device)
-    phi = none if network.phi is None else optimizer.gradient_of(network.phi).flatten(1).norm(dim=1)
+    phi = none if network.phi is None else optimizer.mean_gradient_of(network.phi).flatten(1).norm(dim=1)
     return {"check/latent_grad_norm": phi, "check/num_networks": (head.abs().sum((2, 3)) > 0).sum(1)}
 
 
