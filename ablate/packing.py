@@ -122,7 +122,9 @@ def make_packs(
         seeds_per_pack: Upper limit; ``auto`` is all seeds of a variant up to 16.
         cost: Expected length of a cell; None takes its environment steps.
     """
-    todo = {cell.hash: cell for cell in missing}
+    todo: dict[str, Cell] = {}
+    for cell in missing:
+        todo.setdefault(cell.hash, cell)
     weigh = cost or (lambda cell: float(cell.identity["budget"]["env_steps"]))
     packs = [_pack(cells, todo, weigh, resumed=True) for cells in _interrupted(todo, store)]
     resumed = {cell.hash for pack in packs for cell in pack.cells}

@@ -299,12 +299,12 @@ class Mirror:
         )
 
 
-def server_command(home: Path, host: str, port: int) -> tuple[list[str], dict[str, str]]:
-    """Command line and environment of an MLflow server on the store, with its job runner off (it costs 500 MB)."""
+def server_command(home: Path, uri: str, host: str, port: int) -> tuple[list[str], dict[str, str]]:
+    """Command line and environment of an MLflow server on a database, with its job runner off (it costs 500 MB)."""
     import sys
 
     command = [
-        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking_uri(home),
+        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri,
         "--artifacts-destination", (home / "mlartifacts").as_uri(),
         "--host", host, "--port", str(port), "--workers", "1",
     ]  # fmt: skip

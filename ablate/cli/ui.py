@@ -24,7 +24,7 @@ def command(store: Store, host: str, port: int, dry_run: bool) -> int:
     if uri.startswith("http"):
         click.echo(f"MLFLOW_TRACKING_URI names a server that runs already: {uri}")
         return 0
-    line, environment = server_command(store.home, host, port)
+    line, environment = server_command(store.home, uri, host, port)
     if dry_run:
         click.echo(" ".join(line))
         return 0

@@ -1,10 +1,12 @@
 import os
 import shutil
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
+from ablate import tracking
 from algorithms import registry as algorithm_registry
 from envs import registry as env_registry
 
@@ -40,3 +42,31 @@ def toy(plugin_dir, monkeypatch):
     yield
     sys.modules.pop("toy_plugin", None)
     _forget_registries()
+
+
+@pytest.fixture(scope="session")
+def mlflow_template(tmp_path_factory):
+    """An empty MLflow database; creating one takes seconds, copying it none."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tracking._import_mlflow().MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty store that the command line finds, and the working directory beside it."""
+    place = tmp_path / "runs"
+    place.mkdir()
+    monkeypatch.setenv("ABLATE_HOME", str(place))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return place
+
+
+@pytest.fixture
+def mlflow_home(home, mlflow_template):
+    """The same with an empty MLflow database in it."""
+    shutil.copy(mlflow_template, home / "mlflow.db")
+    return home

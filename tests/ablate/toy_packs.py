@@ -1,5 +1,7 @@
 """Packs of the toy algorithm for tests, and what to compare of a cell."""
 
+import yaml
+
 from ablate.cells import Cell, cell_hash, code_digest
 from ablate.packing import Slots, make_packs, write_packs
 
@@ -35,3 +37,21 @@ def numbers(store, cell):
         {key: value for key, value in row.items() if key not in ("ts", "attempt") and not key.startswith("time/")}
         for row in store.cell(cell.hash).rows()
     ]
+
+
+def study_text(name="toy", *, seeds=2, budget=1600, controls=None, checkpoint_seconds=30, resources=None, **config):
+    """A study of the toy: the baseline, one ablation, and controls as ``name -> config``."""
+    document = {
+        "schema": "ablate/v1",
+        "study": name,
+        "question": "Does momentum carry the toy?",
+        "baseline": {"algorithm": "toy", "config": config},
+        "tasks": [{"env": "toy/walk", "num_envs": 4}],
+        "budget": {"env_steps": budget},
+        "evaluation": {"points": 4, "episodes": 3},
+        "seeds": {"count": seeds},
+        "ablations": {"NoMomentum": {"part": "momentum", "component": "drift", "action": "REMOVE"}},
+        "controls": {key: {"algorithm": "toy", "config": one} for key, one in (controls or {}).items()},
+        "resources": {"checkpoint_seconds": checkpoint_seconds, **(resources or {})},
+    }
+    return yaml.safe_dump(document, sort_keys=False)
