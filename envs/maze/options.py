@@ -21,9 +21,9 @@ class OpenOptions:
     """
 
     time_limit: Annotated[int, Ge(1)] = 128
-    speed: Annotated[float, Gt(0), Le(1)] = 0.05
+    speed: Annotated[float, Gt(0), Le(1)] = 0.12
     response: Annotated[float, Gt(0), Le(1)] = 0.5
-    start_noise: Annotated[float, Ge(0), Le(0.2)] = 0.05
+    start_noise: Annotated[float, Ge(0), Le(0.3)] = 0.05
     goal_radius: Annotated[float, Gt(0), Le(0.2)] = 0.12
     progress_weight: Annotated[float, Ge(0)] = 0.2
     goal_bonus: Annotated[float, Ge(0)] = 2.0
@@ -34,7 +34,8 @@ class DeceptiveOptions(OpenOptions):
     """Options of the deceptive maze: how deep the trap is and how hard the way round.
 
     Attributes:
-        gap: Height of the only passage to the goal's side, arena units; smaller is harder.
+        gap: Height of the only passage to the goal's side, arena units; smaller is harder. The lip moves down with the
+            barrier's top.
         lip: Length of the arm that closes the trap from above, arena units: how far back one must go before one can
             go round; longer is harder. 0 leaves a plain barrier.
         decoy_weight: What a whole episode spent inside the trap would earn in addition (paid per step).

@@ -180,7 +180,7 @@ def test_start_noise_spreads_the_starts_inside_its_square():
 
 
 @pytest.mark.parametrize("lip", [0.0, 0.3, 1.1])
-@pytest.mark.parametrize("gap", [0.05, 0.7])
+@pytest.mark.parametrize("gap", [0.05, 0.7, 1.1])
 def test_every_legal_layout_leaves_start_and_goal_free(lip, gap):
     layout = deceptive_layout(DeceptiveOptions(lip=lip, gap=gap))
     points = [layout.goal] + [(layout.start[0] + dx, layout.start[1] + dy) for dx in (-0.2, 0.2) for dy in (-0.2, 0.2)]
