@@ -16,7 +16,7 @@ _EXACT = 1e-5
 @cache
 def choose_matmul() -> bool:
     """Choose the library for float32 products, once per process; True where oneDNN is used."""
-    switch = torch.backends.mkldnn.matmul
+    switch = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     if torch.cuda.is_available() or not torch.backends.mkldnn.is_available():
         return False
     generator = torch.Generator().manual_seed(0)
