@@ -13,20 +13,23 @@ class Dispatch:
         K seeds    M networks    C sequences of S steps    G sequences in the largest group
     """
 
-    def __init__(self, policy_of_sequence: Tensor, num_networks: int, steps: int) -> None:
+    def __init__(self, policy_of_sequence: Tensor, num_networks: int, steps: int, group: int | None = None) -> None:
         """Plan the routing.
 
         Args:
             policy_of_sequence: ``[K, C]`` int64.
             num_networks: M.
             steps: S.
+            group: G; needed where group sizes are random, because sums over a padded group are rounded as its length
+                has it, and the longest group of one seed would then show in the last bits of another. None: the
+                largest group there is.
         """
         seeds, sequences = policy_of_sequence.shape
         self._seeds, self._networks, self._steps = seeds, num_networks, steps
         order = policy_of_sequence.argsort(dim=1, stable=True)
         counts = torch.nn.functional.one_hot(policy_of_sequence, num_networks).sum(1)
         starts = counts.cumsum(1) - counts
-        self._group = int(counts.max())
+        self._group = int(counts.max()) if group is None else group
         slots = starts.unsqueeze(-1) + torch.arange(self._group, device=order.device)
         # [K, M * G]: which sequence stands in which slot.
         self._source = order.gather(1, slots.clamp(max=sequences - 1).view(seeds, -1))

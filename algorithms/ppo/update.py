@@ -109,7 +109,9 @@ class Updater:
         policy = self._layout.policy(rows)
         if networks == 1 or policy is None:
             return None
-        return Dispatch(policy[:, :, 0].argmax(-1), networks, rows.shape[2])
+        # A shuffled minibatch holds as many rows of a policy as chance has it, another number for every seed.
+        group = rows.shape[1] if self._config.minibatch_layout == "shuffled" else None
+        return Dispatch(policy[:, :, 0].argmax(-1), networks, rows.shape[2], group)
 
     def _observe(self, rows: Tensor) -> None:
         observe(self._actor, self._layout, rows)
