@@ -29,8 +29,8 @@ class EnvSpec:
         options: Frozen dataclass of the task's options, importable without torch.
         version: Raise it when the task changes meaning; part of every cell's hash.
         metrics: Names the task reports per episode beside ``return`` and ``length``.
-        score_range: (floor, ceiling) of the episode return with default options: random policy and perfect play; None when
-            unknown.
+        score_range: (floor, ceiling) of the episode return with default options: random policy and perfect play; None
+            when unknown.
         sources: Packages or modules whose code defines the task; digested into the cell's hash.
         summary: One line for ``ablate list envs``.
         fused: False when the task knows nothing of seeds: ``entry`` is then called once per seed, as

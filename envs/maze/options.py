@@ -41,6 +41,6 @@ class DeceptiveOptions(OpenOptions):
         decoy_weight: What a whole episode spent inside the trap would earn in addition (paid per step).
     """
 
-    gap: Annotated[float, Gt(0), Le(1.3)] = 0.5
+    gap: Annotated[float, Gt(0), Le(1.1)] = 0.6
     lip: Annotated[float, Ge(0), Le(1.1)] = 0.3
     decoy_weight: Annotated[float, Ge(0)] = 0.2
