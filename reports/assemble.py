@@ -66,12 +66,12 @@ def build(manifest_path: Path, out_dir: Path) -> ReportPaths:
     out_dir = Path(out_dir).resolve()
     conclusion = conclude(load(read(Path(manifest_path))))
     tables = all_tables(conclusion)
-    figures = _write_figures(conclusion, out_dir)
-    pngs = rasters([path for pages in figures.values() for path in pages], out_dir)
+    figures = _write_figures(conclusion, out_dir / "figures")
+    pngs = rasters(figures, out_dir)
     scores_csv = to_csv(score_records(conclusion.table))
     digest = hashlib.sha256(scores_csv.encode()).hexdigest()
-    relative = {name: ["/" + path.relative_to(out_dir).as_posix() for path in pages] for name, pages in figures.items()}
-    shown = content(conclusion, relative, tables, scores_csv, digest)
+    pages = {path.stem: ("/" + path.relative_to(out_dir).as_posix(), count) for path, count in figures.items()}
+    shown = content(conclusion, pages, tables, scores_csv, digest)
     pdf = write_pdf(shown, out_dir, conclusion.table.manifest.created, out_dir / "report.pdf")
     page = out_dir / "summary.md"
     page.write_text(summary(conclusion, tables["contrasts"]), encoding="utf-8")
@@ -79,7 +79,7 @@ def build(manifest_path: Path, out_dir: Path) -> ReportPaths:
         pdf=pdf,
         summary=page,
         tables=_write_tables(tables, scores_csv, out_dir / "tables"),
-        figures=(*(path for pages in figures.values() for path in pages), *pngs),
+        figures=(*figures, *pngs),
         warnings=tuple(banners(conclusion)),
         conclusion=conclusion,
     )
@@ -108,21 +108,16 @@ def _write_tables(tables: dict[str, Table], scores_csv: str, folder: Path) -> tu
     return (*written, scores)
 
 
-def _write_figures(conclusion: Conclusion, out_dir: Path) -> dict[str, list[Path]]:
-    """Draw and save every figure; figures of an earlier report that had more pages are removed."""
-    folder = out_dir / "figures"
-    for old in folder.glob("*.p[dn][fg]"):
+def _write_figures(conclusion: Conclusion, folder: Path) -> dict[Path, int]:
+    """Draw and save every figure; returns PDF -> pages. Figures of an earlier report are removed first."""
+    for old in (*folder.glob("*.pdf"), *folder.glob("*.png")):
         old.unlink()
     tasks = range(len(conclusion.table.manifest.tasks))
-    written: dict[str, list[Path]] = {}
     with styled():
-        pages: dict[str, list[Figure]] = {
+        figures: dict[str, list[Figure]] = {
             "forest": [forest(conclusion)] if conclusion.contrasts else [],
             "strips": strips(conclusion),
             "curves": [page for task in tasks for page in learning_curves(conclusion, task)],
             "probes": [page for task in tasks for page in probes(conclusion.table, task)],
         }
-        for name, made in pages.items():
-            stems = [name] if len(made) == 1 else [f"{name}-{i}" for i in range(1, len(made) + 1)]
-            written[name] = [save(page, folder / f"{stem}.pdf") for page, stem in zip(made, stems, strict=True)]
-    return written
+        return {save(pages, folder / f"{name}.pdf"): len(pages) for name, pages in figures.items() if pages}

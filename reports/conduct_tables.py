@@ -197,7 +197,7 @@ def power_table(conclusion: Conclusion) -> Table:
     """What a number of seeds can show with 80 % power: in SD units, and for this study's spread in per cent."""
     table, study = conclusion.table, conclusion.table.manifest
     tasks, family = len(study.tasks), max(1, conclusion.family)
-    cv = _relative_sd(table)
+    cv = _relative_sd(table) if conclusion.in_percent else math.nan
     used = conclusion.runs_per_arm[1]
     counts = sorted({3, 4, 5, 8, 10, 15, 20, 30} | ({used} if used >= 2 else set()))
     rows = []
@@ -223,9 +223,11 @@ def power_table(conclusion: Conclusion) -> Table:
     caption = (
         "Smallest effect that a number of runs per arm finds with 80% power, in between-seed standard deviations"
         + (" of the mean over tasks" if tasks > 1 else "")
-        + " and, with the baseline's own spread, in per cent of the baseline."
+        + (" and, with the baseline's own spread, in per cent of the baseline." if math.isfinite(cv) else ".")
     )
-    return Table("power", caption, columns_of(spec, cells), records)
+    columns = columns_of(spec, cells)
+    shown = columns if family > 1 else (columns[0], columns[1], columns[3], columns[5])
+    return Table("power", caption, shown, records)
 
 
 def _relative_sd(table: ScoreTable) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from reports.curves import Comparison, compare_curves
 from reports.journal import Column
@@ -19,7 +20,7 @@ ACROSS, DOWN = 3, 4
 """Panels of one page."""
 _ROW, _BOTTOM, _TOP = 1.86, 0.4, 0.06
 """Inches: height of one row of panels, and the margins of the page."""
-_LEFT, _RIGHT, _GAP = 0.085, 0.975, 0.05
+_LEFT, _RIGHT, _GAP, _WIDEST = 0.085, 0.975, 0.05, 0.6
 
 
 def step_unit(budget: float) -> tuple[float, str]:
@@ -39,16 +40,18 @@ def learning_curves(conclusion: Conclusion, task: int) -> list[Figure]:
 
 def _page(conclusion: Conclusion, rows: Sequence[Contrast], task: int) -> Figure:
     table = conclusion.table
-    down = -(-len(rows) // ACROSS)
+    across = min(ACROSS, len(rows))
+    down = -(-len(rows) // across)
     top = _TOP + (0.2 if len(table.manifest.tasks) > 1 else 0.0)
     height = _ROW * down + _BOTTOM + top
     made = figure(WIDTH, height)
     scale, unit = step_unit(table.manifest.budget)
-    width = (_RIGHT - _LEFT - (ACROSS - 1) * _GAP) / ACROSS
+    width = min(_WIDEST, (_RIGHT - _LEFT - (across - 1) * _GAP) / across)
+    ticks = _ticks(0, table.manifest.budget / scale)
     pairs: list[tuple[Axes, Axes]] = []
     for i, row in enumerate(rows):
-        left = _LEFT + (i % ACROSS) * (width + _GAP)
-        floor = height - top - (i // ACROSS + 1) * _ROW
+        left = _LEFT + (i % across) * (width + _GAP)
+        floor = height - top - (i // across + 1) * _ROW
         upper = made.add_axes((left, (floor + 0.76) / height, width, 0.9 / height))
         lower = made.add_axes((left, (floor + 0.1) / height, width, 0.5 / height))
         both = compare_curves(table, row.variant.name, task, 1 - conclusion.alpha)
@@ -56,29 +59,31 @@ def _page(conclusion: Conclusion, rows: Sequence[Contrast], task: int) -> Figure
         _difference_panel(lower, row, scale, both)
         for axes in (upper, lower):
             axes.set_xlim(0, table.manifest.budget / scale)
-            axes.locator_params(axis="x", nbins=4)
-        upper.tick_params(labelbottom=False)
-        if i + ACROSS < len(rows):
-            lower.tick_params(labelbottom=False)
-        if i % ACROSS == 0:
+        upper.set_xticks([])
+        lower.set_xticks(ticks if i + across >= len(rows) else [])
+        if i % across == 0:
             upper.set_ylabel(label(table.manifest.primary.name, 24))
             lower.set_ylabel("difference")
         pairs.append((upper, lower))
-    _share_limits([upper for upper, _ in pairs])
-    _share_limits([lower for _, lower in pairs])
+    _share_limits([upper for upper, _ in pairs], across)
+    _share_limits([lower for _, lower in pairs], across)
     made.text(_LEFT, 0.1 / height, unit, va="bottom")
     if len(table.manifest.tasks) > 1:
-        made.text(_LEFT, 1 - 0.02 / height, label(table.manifest.tasks[task].label, 80), va="top", weight="bold")
+        made.text(_LEFT, 1 - 0.02 / height, label(table.manifest.tasks[task].label, 80), va="top")
     return made
 
 
-def _share_limits(panels: Sequence[Axes]) -> None:
-    """One scale for all panels of a kind, and its numbers in the first column only."""
+def _share_limits(panels: Sequence[Axes], across: int) -> None:
+    """One scale for all panels of a kind; only the first column spells it out (ticks are what makes drawing slow)."""
     low, high = (pick(axes.get_ylim()[i] for axes in panels) for i, pick in ((0, min), (1, max)))
+    ticks = _ticks(low, high)
     for i, axes in enumerate(panels):
+        axes.set_yticks([] if i % across else ticks)
         axes.set_ylim(low, high)
-        axes.locator_params(axis="y", nbins=4)
-        axes.tick_params(labelleft=i % ACROSS == 0)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    return [float(tick) for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
 
 
 def _curves_panel(

@@ -4,7 +4,7 @@
 user text ever enters Typst source.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from reports.conduct_tables import moved
@@ -12,11 +12,14 @@ from reports.prose import banners, counts, design, limits, methods, reproduction
 from reports.sentences import failures, sentence, subject_of
 from reports.style import drawable
 from reports.tables import Column, Table
-from reports.verdicts import Conclusion, Contrast
+from reports.verdicts import Conclusion, Contrast, verdict_text
 
 Block = dict[str, Any]
+Figures = Mapping[str, tuple[str, int]]
 _MOST_ROWS = 150
 """Rows of one table that the PDF prints; the CSV beside it always has all."""
+_ON_COVER = 12
+"""Sentences that fit on the cover; beyond, it lists names by verdict and the sentences get a section."""
 _BREAK_AFTER = "_/[].:-,=>"
 _LONG_WORD = 14
 _SHORT_NAME, _CROWDED = 26, 8
@@ -25,7 +28,7 @@ _SHORT_NAME, _CROWDED = 26, 8
 
 def content(
     conclusion: Conclusion,
-    figures: Mapping[str, Sequence[str]],
+    figures: Figures,
     tables: Mapping[str, Table],
     scores_csv: str,
     digest: str,
@@ -34,12 +37,17 @@ def content(
 
     Args:
         conclusion: What was found.
-        figures: Figure name -> paths of its pages, relative to the folder Typst may read.
+        figures: Figure name -> (path of its PDF below the folder Typst may read, pages).
         tables: By name.
         scores_csv: Attached to the PDF.
         digest: Of ``scores_csv``.
     """
     study = conclusion.table.manifest
+    findings = [
+        {"color": row.variant.color, "text": sentence(conclusion, row), "notes": _notes(row)}
+        for row in conclusion.ranked
+    ]
+    long = [heading("One sentence per change"), {"kind": "findings", "items": findings}]
     blocks = [
         *_main(conclusion, figures, tables),
         *_tasks(conclusion, figures, tables),
@@ -47,6 +55,7 @@ def content(
         *_mechanism(figures, tables),
         *_power(conclusion, tables),
         *_conduct(conclusion, tables),
+        *(long if len(findings) > _ON_COVER else []),
         *_methods(conclusion, digest),
     ]
     found: Block = {
@@ -56,14 +65,22 @@ def content(
         "counts": counts(conclusion),
         "design": design(conclusion),
         "banners": banners(conclusion),
-        "findings": [
-            {"color": row.variant.color, "text": sentence(conclusion, row), "notes": _notes(row)}
-            for row in conclusion.ranked
-        ],
+        "findings": findings if len(findings) <= _ON_COVER else [],
+        "verdicts": _by_verdict(conclusion) if len(findings) > _ON_COVER else [],
         "blocks": blocks,
     }
     clean: Block = _drawable(found)
     return clean | {"scores": scores_csv}
+
+
+def _by_verdict(conclusion: Conclusion) -> list[tuple[str, str]]:
+    """Names of the variants by verdict, controls apart."""
+    margin = conclusion.table.manifest.primary.margin
+    groups: dict[str, list[str]] = {}
+    for row in conclusion.ranked:
+        key = ("controls: " if row.role == "control" else "") + verdict_text(row, margin)
+        groups.setdefault(key, []).append(row.variant.name)
+    return [(verdict, ", ".join(names)) for verdict, names in groups.items()]
 
 
 def _drawable(value: Any) -> Any:
@@ -76,8 +93,9 @@ def _drawable(value: Any) -> Any:
 
 
 def _notes(row: Contrast) -> list[str]:
-    """Guards of a row that its sentence does not carry already."""
-    return list(row.guards if row.effect is not None else row.guards[1:])
+    """Guards of a row that its sentence does not say already."""
+    guards = row.guards if row.effect is not None else row.guards[1:]
+    return [guard for guard in guards if not guard.startswith("few seeds")]
 
 
 def breakable(text: str) -> str:
@@ -124,26 +142,25 @@ def table_block(table: Table) -> Block:
 
 
 def _stretched(column: Column, table: Table) -> bool:
-    """Does a column take the width that is left? Short names do not: a gulf between name and numbers is hard to read."""
+    """Does a column take the width that is left? Not for short names: a gulf before the numbers is hard to read."""
     longest = max((len(cell) for cell in column.cells), default=0)
     return column.wide and (longest > _SHORT_NAME or len(table.columns) > _CROWDED)
 
 
-def _figure_blocks(paths: Sequence[str], caption: str) -> list[Block]:
-    """Pages of one figure; the caption is whole under the first."""
-    return [
-        {"kind": "figure", "path": path, "caption": caption if i == 0 else "Continued."} for i, path in enumerate(paths)
-    ]
+def _figure_blocks(figures: Figures, name: str, caption: str) -> list[Block]:
+    """Pages of one figure, none if it was not drawn; the caption stands under the first."""
+    path, pages = figures.get(name, ("", 0))
+    return [{"kind": "figure", "path": path, "page": page, "caption": caption} for page in range(1, pages + 1)]
 
 
-def _main(conclusion: Conclusion, figures: Mapping[str, Sequence[str]], tables: Mapping[str, Table]) -> list[Block]:
+def _main(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]) -> list[Block]:
     level = f"{1 - conclusion.alpha:.0%}"
     study = conclusion.table.manifest
-    several = len(study.tasks) > 1
+    several, family = len(study.tasks) > 1, conclusion.family
     caption = (
         f"Effect of each change against the baseline. Dots are estimates; thick bars are {level} intervals for one "
-        f"contrast, thin bars hold for all {conclusion.family} ablations at once (Bonferroni); an arrow marks a bar cut "
-        "at the frame. "
+        "contrast; an arrow marks a bar cut at the frame. "
+        + (f"Thin bars hold for all {family} ablations at once (Bonferroni). " if family > 1 else "")
         + ("Small open dots are single tasks. " if several else "")
         + (f"The shaded band is the declared margin of {study.primary.margin:.0%}. " if conclusion.in_percent else "")
         + ("* provisional verdict. " if any(row.provisional for row in conclusion.contrasts) else "")
@@ -151,42 +168,42 @@ def _main(conclusion: Conclusion, figures: Mapping[str, Sequence[str]], tables: 
     )  # fmt: skip
     if not conclusion.contrasts:
         return [heading("Main result"), *text("The study names no change to compare with the baseline.")]
-    return [heading("Main result"), *_figure_blocks(figures["forest"], caption), table_block(tables["contrasts"])]
+    return [heading("Main result"), *_figure_blocks(figures, "forest", caption), table_block(tables["contrasts"])]
 
 
-def _tasks(conclusion: Conclusion, figures: Mapping[str, Sequence[str]], tables: Mapping[str, Table]) -> list[Block]:
+def _tasks(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]) -> list[Block]:
     caption = (
         "Every run. A dot is one training run, a cross a failed run at its floor, a bar the mean. "
         "Vertical position within a row has no meaning."
     )
-    blocks = [heading("Every run, task by task"), *_figure_blocks(figures["strips"], caption)]
+    blocks = [heading("Every run, task by task"), *_figure_blocks(figures, "strips", caption)]
     if conclusion.contrasts:
         blocks += [table_block(tables["tasks"]), table_block(tables["robustness"])]
     return blocks
 
 
-def _curves(conclusion: Conclusion, figures: Mapping[str, Sequence[str]], tables: Mapping[str, Table]) -> list[Block]:
+def _curves(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]) -> list[Block]:
     level = f"{1 - conclusion.alpha:.0%}"
     caption = (
         "Learning curves. Thin lines are runs, thick lines means (black: baseline), crosses failed runs, which "
-        "continue at the floor in the mean. Below each panel: difference of the means (negative: worse) with its simultaneous "
-        f"{level} band; a dashed line marks where the band leaves 0 for good."
+        "continue at the floor in the mean. Below each panel: difference of the means (negative: worse) with its "
+        f"simultaneous {level} band; a dashed line marks where the band leaves 0 for good."
     )
     return [
         heading("Learning curves"),
-        *_figure_blocks(figures.get("curves", ()), caption),
+        *_figure_blocks(figures, "curves", caption),
         table_block(tables["secondary"]),
     ]
 
 
-def _mechanism(figures: Mapping[str, Sequence[str]], tables: Mapping[str, Table]) -> list[Block]:
+def _mechanism(figures: Figures, tables: Mapping[str, Table]) -> list[Block]:
     caption = (
         "What the probes measured while training. Thick lines are means over runs (black: baseline), thin lines runs. "
         "Probes describe the mechanism; they are not tested."
     )
     return [
         heading("Mechanism and manipulation checks"),
-        *_figure_blocks(figures.get("probes", ()), caption),
+        *_figure_blocks(figures, "probes", caption),
         table_block(tables["checks"]),
     ]
 

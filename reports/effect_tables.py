@@ -3,7 +3,7 @@
 import math
 
 from reports.contrasts import TaskNumbers
-from reports.notation import NONE, decimals, fixed, interval, p_value
+from reports.notation import NONE, decimals, fixed, interval, p_value, plural
 from reports.scores import ScoreTable
 from reports.sentences import sentence
 from reports.stats import Interval, Scores
@@ -29,8 +29,9 @@ def main_table(conclusion: Conclusion) -> Table:
     caption = (
         f"Effect of every change on {study.primary.name}. n is training runs, changed / baseline. "
         f"Effects are {unit if percent else 'differences'}; negative means that the change hurts. Intervals are "
-        f"{level} for one contrast ({_method(len(study.tasks), percent)}); p is Welch's, adjusted by Holm over the "
-        f"{conclusion.family} ablation variants. P(base better): probability that a baseline run beats a changed run."
+        f"{level} for one contrast ({_method(len(study.tasks), percent)}); p is Welch's, adjusted by Holm over "
+        f"{plural(conclusion.family, 'ablation variant')}. P(base better): probability that a baseline run beats a "
+        "changed run."
     )
     if any(row.role == "control" for row in rows):
         caption += " Rows below the rule are controls, outside the correction: their p in parentheses is unadjusted."
@@ -127,7 +128,10 @@ def task_table(conclusion: Conclusion) -> Table:
         ("change", "name"), ("task", "name"), ("n", "right"), ("baseline (SD)", "right"), ("changed (SD)", "right"),
         ("difference", "decimal"), (level, "left"), ("%", "decimal"), (level, "left"), ("failed", "right"),
     ]  # fmt: skip
-    columns = columns_of(spec, [_task_cells(conclusion, row, task) for row, task in pairs])
+    cells = [_task_cells(conclusion, row, task) for row, task in pairs]
+    for line, (_, task) in zip(cells, pairs, strict=True):
+        line[0] = "" if task.task else line[0]
+    columns = columns_of(spec, cells)
     if len(tasks) == 1:
         columns = (columns[0], *columns[2:])
     caption = (

@@ -75,6 +75,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
+def plural(count: int, noun: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
 def align(column: Sequence[str]) -> list[str]:
     """Pad on the right with spaces as wide as digits, so that right-aligned decimal points stand under each other."""
     tails = [len(text.rpartition(".")[2]) if "." in text else -1 for text in column]

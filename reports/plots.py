@@ -43,6 +43,8 @@ def forest(conclusion: Conclusion) -> Figure:
     axes.set_xlim(low, high)
     axes.set_ylim(len(rows) + _gap(rows) - 0.5, -0.5)
     axes.set_yticks([])
+    if all(row.effect is None for row in rows):
+        axes.set_xticks([])
     if conclusion.in_percent:
         margin = 100 * conclusion.table.manifest.primary.margin
         axes.axvspan(-margin, margin, color=BAND, lw=0, zorder=0)

@@ -20,6 +20,8 @@ LABELLED = 12
 _ROW, _BOTTOM, _TOP = 1.75, 0.3, 0.0
 _LEFT, _WIDTH, _NAMES, _GAP = 0.07, 0.275, 0.165, 0.05
 _KEY_COLUMNS = 4
+_POINTS = 80
+"""Points of a thin line, about; the mean is drawn with all."""
 
 
 def probe_columns(table: ScoreTable) -> list[str]:
@@ -91,7 +93,10 @@ def _panel(
             continue
         color = INK if variant.role == "baseline" else variant.color
         if thin:
-            lines = [np.column_stack([steps / scale, values]) for steps, values in curves]
+            thinned = [
+                (steps[:: len(steps) // _POINTS + 1], values[:: len(steps) // _POINTS + 1]) for steps, values in curves
+            ]
+            lines = [np.column_stack([steps / scale, values]) for steps, values in thinned]
             axes.add_collection(LineCollection(lines, colors=color, linewidths=0.3, alpha=0.35, zorder=2), autolim=True)
         steps = max((curve[0] for curve in curves), key=len)
         mean = np.mean([np.interp(steps, own, values) for own, values in curves], axis=0)

@@ -2,7 +2,7 @@
 
 import math
 
-from reports.notation import compact, duration
+from reports.notation import compact, duration, plural
 from reports.stats import clopper_pearson
 from reports.style import missing_glyphs
 from reports.verdicts import FEW, STEADY, Conclusion
@@ -42,11 +42,14 @@ def design(conclusion: Conclusion) -> list[tuple[str, str]]:
         ("primary endpoint", f"{study.primary.name}, {summary}, {better} is better"),
         ("tasks", tasks if len(study.tasks) == 1 else f"{len(study.tasks)}: {tasks}"),
         ("runs per arm", f"{low}" if low == high else f"{low} to {high}, unequal"),
-        ("arms", f"baseline, {len(study.ablations)} ablation variants, {len(study.controls)} controls"),
+        (
+            "arms",
+            f"baseline, {plural(len(study.ablations), 'ablation variant')}, {plural(len(study.controls), 'control')}",
+        ),
         ("level", f"alpha = {conclusion.alpha:g} over all ablations (Holm)"),
         ("margin", f"{study.primary.margin:.0%} of the baseline: the smallest change that matters"),
         ("budget", f"{compact(study.budget)} environment steps per run, {compact(steps)} in all"),
-        ("compute", f"{duration(sum(packs.values()))} of training in {len(packs)} processes"),
+        ("compute", f"{duration(sum(packs.values()))} of training in {plural(len(packs), 'pack')}"),
     ]
     return [("profile", study.profile), *found] if study.profile else found
 
@@ -133,12 +136,13 @@ def _inference(conclusion: Conclusion) -> str:
             f"Welch-Satterthwaite {level} intervals stratified by task, so the baseline's own uncertainty is inside; "
             "they speak about these tasks only. "
         )
+    family = plural(conclusion.family, "ablation variant")
     return (
         f"{interval}Each ablation is compared with the baseline by Welch's t test; p values are adjusted by Holm over "
-        f"the {conclusion.family} ablation variants. Thin bars of Figure 1 are Bonferroni intervals. Runs count as "
-        "unpaired: equal seeds share random streams, but trajectories part after the first different action. P(base better) has "
-        "Newcombe's interval (method 5). Bands of difference curves are simultaneous (sup-t, whole curves resampled); "
-        "pointwise claims are not made."
+        f"{family}. Thin bars of Figure 1 are Bonferroni intervals. Runs count as "
+        "unpaired: equal seeds share random streams, but trajectories part after the first different action. P(base "
+        "better) has Newcombe's interval (method 5). Bands of difference curves are simultaneous (sup-t, whole curves "
+        "resampled); pointwise claims are not made."
     )
 
 

@@ -48,7 +48,7 @@ def _line(conclusion: Conclusion, variant: str, task: int, threshold: float) -> 
     }  # fmt: skip
     auc, time, label = against["auc"], against["time"], table.manifest.tasks[task].label
     cells = [
-        variant, label, mean_text(finals, table), mean_text(aucs, table),
+        "" if task else variant, label, mean_text(finals, table), mean_text(aucs, table),
         interval(auc, decimals((auc.high - auc.low) / 4, most=4)) if auc else "",
         f"{reached}/{len(times)}" if len(times) else NONE,
         compact(float(times.mean())) if len(times) else NONE,

@@ -41,12 +41,12 @@ def subject_of(variant: Variant) -> str:
     delta = variant.label.replace("->", "\u2192")
     if variant.role == "control":
         return f"Using {variant.name} instead of the baseline"
+    verb = {"REMOVE": "Removing", "ADD": "Adding"}.get(variant.action or "", "Replacing")
     part = variant.part or variant.component or variant.name
-    if variant.action == "REMOVE":
-        return f"Removing {part} ({variant.name})"
-    if variant.action == "ADD":
-        return f"Adding {part} ({variant.name})"
-    return f"Replacing {part} ({variant.name}; {delta})" if delta != variant.name else f"Replacing {part} ({delta})"
+    named = [] if part == variant.name else [variant.name]
+    if verb == "Replacing" and delta != variant.name:
+        named.append(delta)
+    return f"{verb} {part}" + (f" ({'; '.join(named)})" if named else "")
 
 
 def failures(contrast: Contrast) -> str:
@@ -93,7 +93,7 @@ def _changed(conclusion: Conclusion, contrast: Contrast, subject: str) -> str:
     if ends.within(-margin, margin):
         return f"{text}: a real but small {'loss' if worse else 'gain'}, within the {margin:.0%} margin."
     beyond = ends.high < -margin if worse else ends.low > margin
-    text += f", and the {'drop' if worse else 'gain'} is larger than the {margin:.0%} margin." if beyond else "."
+    text += f", and the {'loss' if worse else 'gain'} is larger than the {margin:.0%} margin." if beyond else "."
     return text + (" The baseline's own mean is uncertain." if found.g >= WEAK else "")
 
 
@@ -166,6 +166,6 @@ def more_seeds(study: Manifest, contrast: Contrast, alpha: float) -> str:
     upper = f"{high - have}" if high <= MOST_SEEDS else f"more than {MOST_SEEDS - have}"
     about = f"About {middle - have}" if middle <= MOST_SEEDS else f"More than {MOST_SEEDS - have}"
     return (
-        f"{about} more seeds per arm (range {max(0, low - have)}\u2013{upper}) would give 80% power "
+        f"{about} more seeds per arm (range {max(0, low - have)} to {upper}) would give 80% power "
         f"for a {margin:.0%} change."
     )

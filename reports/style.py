@@ -1,13 +1,14 @@
 """One visual language: sizes, fonts and colours of every figure, and what may be written in one."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
@@ -63,11 +64,13 @@ def styled() -> Any:
     return mpl.rc_context(cast(Any, dict(STYLE)))
 
 
-def save(made: Figure, path: Path) -> Path:
-    """Write a figure as PDF; the same figure gives the same bytes. PNGs are made from these PDFs (``pdf.rasters``)."""
+def save(pages: Sequence[Figure], path: Path) -> Path:
+    """Write the pages of a figure as one PDF: fonts are embedded once, and the same figures give the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
-    made.savefig(buffer, format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    with PdfPages(buffer, metadata={"CreationDate": None, "Producer": None, "Creator": None}) as pdf:
+        for page in pages:
+            pdf.savefig(page)
     path.write_bytes(buffer.getvalue())
     return path
 

@@ -194,7 +194,8 @@ def _decide(table: ScoreTable, found: Numbers, p: float, p_holm: float, reason: 
         invalid=len(table.of_state("invalid", name)),
         verdict="not estimable",
     )
-    if reason:
+    if reason:  # means and counts stay, tests of an arm that must not be judged go
+        bare = replace(bare, numbers=Numbers(variant=found.variant, tasks=found.tasks))
         return replace(bare, guards=(reason, *_guards(table, bare, alpha)))
     verdict = _verdict(bare, study.primary.margin, alpha)
     provisional = found.sd_ratio > SD_RATIO and min(found.n, found.n_base) < STEADY
@@ -230,7 +231,7 @@ def _guards(table: ScoreTable, contrast: Contrast, alpha: float) -> tuple[str, .
         said.append(f"the baseline's own mean is uncertain (g = {found.g:.2f}): read the percentage with care")
     if saturated := _saturated(table, contrast):
         said.append(saturated)
-    if contrast.role == "ablation" and found.percent and _disagree(contrast, alpha):
+    if contrast.role == "ablation" and _disagree(contrast, alpha):
         said.append("the interval is for one contrast, p is adjusted for all: here they disagree, and p decides")
     seeds = [cell.seed for cell in table.twins if cell.variant == found.variant.name]
     if seeds:
@@ -243,10 +244,10 @@ def _guards(table: ScoreTable, contrast: Contrast, alpha: float) -> tuple[str, .
 
 
 def _disagree(contrast: Contrast, alpha: float) -> bool:
-    percent = contrast.numbers.percent
-    assert percent is not None
-    excludes = percent.interval.low > 0 or percent.interval.high < 0
-    return excludes != (contrast.p_holm < alpha)
+    """Does the interval exclude 0 where the adjusted p does not, or the other way round?"""
+    found = contrast.numbers
+    ends = found.percent.interval if found.percent else found.difference_interval
+    return ends is not None and (ends.low > 0 or ends.high < 0) != (contrast.p_holm < alpha)
 
 
 def _saturated(table: ScoreTable, contrast: Contrast) -> str:

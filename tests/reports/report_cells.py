@@ -132,8 +132,8 @@ def _write_cell(place, arm, a, task, seed, rng, budget, points, extra_rows, prob
                 "rows_per_iteration": 24_576.0 if arm.component != "aggregation" else 12_288.0, "minibatches": 4.0,
                 "optimizer_steps_per_iteration": 20.0, "flops_per_env_step": 1.5e6} | arm.describe  # fmt: skip
     error = "RuntimeError: the worker died" if failed else "manipulation check" if violated else None
+    checks = ["aggregation `on_policy_only`: 0 policies should learn from others"] if violated else []
     status = {"state": "FAILED" if failed or violated else "DONE", "pack": f"{arm.name}-{task}", "attempt": 1,
               "error": error, "env_steps": rows[-1]["env_steps"], "started": 1.7e9, "ended": 1.7e9 + 100,
-              "describe": describe, "wall_s": 100.0 + 5 * a,
-              "checks": ["aggregation `on_policy_only`: 0 policies should learn from others"] if violated else []}  # fmt: skip
+              "describe": describe, "wall_s": 100.0 + 5 * a, "checks": checks}  # fmt: skip
     (place / "status.json").write_text(json.dumps(status))

@@ -90,7 +90,7 @@ def test_improvement_over_tasks_covers_at_full_separation_and_at_chance():
         estimate, ends = improvement([(np.arange(n) + 100.0, np.arange(n) * 1.0)] * 6)
         assert estimate == 1.0
         lows.append(ends.low)
-    assert lows[0] < 0.6 < 0.9 < lows[1] < 1  # full separation of three runs proves little, of ten a lot
+    assert 0.5 < lows[0] < 0.9 < lows[1] < 1  # full separation of three runs proves little, of ten a lot
 
 
 def test_g8_exact_permutation_where_adastop_says_larger():
