@@ -51,3 +51,12 @@ def deceptive_layout(options: DeceptiveOptions) -> Layout:
     lip = (left, BARRIER_X, lip_y, lip_y + THICKNESS)
     trap = (BARRIER_X - TRAP_WIDTH, BARRIER_X, -1.0, lip_y)
     return Layout(walls=(barrier, lip) if options.lip > 0 else (barrier,), start=START, goal=GOAL, trap=trap)
+
+
+def blocked_start(options: DeceptiveOptions) -> Box | None:
+    """A wall that the square of start positions touches, if there is one."""
+    (x, y), noise = START, options.start_noise
+    for x0, x1, y0, y1 in deceptive_layout(options).walls:
+        if x0 <= x + noise and x - noise <= x1 and y0 <= y + noise and y - noise <= y1:
+            return x0, x1, y0, y1
+    return None

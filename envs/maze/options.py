@@ -41,6 +41,17 @@ class DeceptiveOptions(OpenOptions):
         decoy_weight: What a whole episode spent inside the trap would earn in addition (paid per step).
     """
 
-    gap: Annotated[float, Gt(0), Le(1.1)] = 0.6
+    gap: Annotated[float, Gt(0), Le(1.3)] = 0.6
     lip: Annotated[float, Ge(0), Le(1.1)] = 0.3
     decoy_weight: Annotated[float, Ge(0)] = 0.2
+
+    def __post_init__(self) -> None:
+        """Refuse what no single field can show, here, so that a study file is refused before anything runs."""
+        from envs.maze.layout import blocked_start
+
+        if (wall := blocked_start(self)) is not None:
+            x0, x1, y0, y1 = wall
+            raise ValueError(
+                f"the start square meets a wall at x {x0:g} to {x1:g}, y {y0:g} to {y1:g}: "
+                "make start_noise, lip or gap smaller"
+            )

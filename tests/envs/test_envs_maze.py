@@ -180,10 +180,19 @@ def test_start_noise_spreads_the_starts_inside_its_square():
 
 
 @pytest.mark.parametrize("lip", [0.0, 0.3, 1.1])
-@pytest.mark.parametrize("gap", [0.05, 0.7, 1.1])
-def test_every_legal_layout_leaves_start_and_goal_free(lip, gap):
-    layout = deceptive_layout(DeceptiveOptions(lip=lip, gap=gap))
-    points = [layout.goal] + [(layout.start[0] + dx, layout.start[1] + dy) for dx in (-0.2, 0.2) for dy in (-0.2, 0.2)]
+@pytest.mark.parametrize("gap", [0.05, 0.7, 1.1, 1.3])
+@pytest.mark.parametrize("start_noise", [0.0, 0.2, 0.3])
+def test_a_start_inside_a_wall_is_refused_and_every_other_layout_is_free(lip, gap, start_noise):
+    try:
+        options = DeceptiveOptions(lip=lip, gap=gap, start_noise=start_noise)
+    except ValueError as error:
+        assert "start square meets a wall" in str(error)
+        assert lip == 1.1
+        assert gap >= 1.1
+        return
+    layout = deceptive_layout(options)
+    (x, y), noise = layout.start, start_noise
+    points = [layout.goal] + [(x + dx, y + dy) for dx in (-noise, 0, noise) for dy in (-noise, 0, noise)]
     for x0, x1, y0, y1 in layout.walls:
         assert x0 < x1
         assert y0 < y1
