@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from report_cells import Arm, five_arms, write_study
 
-from reports.curves import compare_curves, common_grid, thresholds, times_to_threshold
+from reports.curves import common_grid, compare_curves, thresholds, times_to_threshold
 from reports.manifest import ReportError, parse
 from reports.scores import final_score, load
 
@@ -127,7 +127,7 @@ def test_score_range_speaks_of_the_return_only(tmp_path):
 def test_guard_a_refuses_two_rows_of_one_run(tmp_path):
     manifest = write_study(tmp_path, [BASE], seeds=3)
     manifest["cells"].append(dict(manifest["cells"][0], hash="another"))
-    with pytest.raises(ReportError, match="two rows share variant 'baseline'.*seed 0"):
+    with pytest.raises(ReportError, match=r"two rows share variant 'baseline'.*seed 0"):
         load(manifest)
 
 
@@ -135,7 +135,7 @@ def test_guard_a_refuses_copies_of_one_run_under_two_seeds(tmp_path):
     manifest = write_study(tmp_path, [BASE], seeds=3)
     first, _, third = (cell["hash"] for cell in manifest["cells"])
     rewrite(tmp_path, third, [row | {"ts": row["ts"] + 5} for row in rows_of(tmp_path, first)])
-    with pytest.raises(ReportError, match="seeds 0 and 2 .* identical curves"):
+    with pytest.raises(ReportError, match=r"seeds 0 and 2 .* identical curves"):
         load(manifest)
 
 
@@ -199,7 +199,7 @@ def test_time_to_threshold_counts_the_budget_for_runs_that_never_get_there(tmp_p
     assert times_to_threshold(table, "baseline", 0, threshold)[1] >= 3
 
 
-def test_a_thousand_cells_load_quickly(tmp_path):
+def test_a_hundred_cells_of_two_hundred_rows_load_quickly(tmp_path):
     arms = [BASE, *(Arm(f"A{i}") for i in range(4))]
     manifest = write_study(tmp_path, arms, seeds=20, extra_rows=180)
     start = time.process_time()
