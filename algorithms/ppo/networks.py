@@ -46,6 +46,11 @@ class PolicySet:
     num_log_stds: int = 1
     latent_after_rnn: bool = False
 
+    @property
+    def columns(self) -> int:
+        """Width of the one-hot block that says which policy a row belongs to; a single policy needs none."""
+        return self.num_policies if self.num_policies > 1 else 0
+
 
 class _MlpLayers(nn.Module):
     """Linear layers with an activation after each."""

@@ -95,7 +95,7 @@ class PPOTrainer:
         self.layout = RowLayout(
             obs=obs_size,
             critic_obs=critic_size if privileged else 0,
-            policy=self.policies.num_policies if self.policies.num_policies > 1 else 0,
+            policy=self.policies.columns,
             action=distribution.action_size,
             params=distribution.num_params,
         )
