@@ -9,7 +9,7 @@ from typing import Any
 
 from reports.conduct_tables import moved
 from reports.prose import banners, counts, design, limits, methods, reproduction
-from reports.sentences import failures, sentence, subject_of
+from reports.sentences import failures, sentence
 from reports.style import drawable
 from reports.tables import Column, Table
 from reports.verdicts import Conclusion, Contrast, verdict_text
@@ -246,8 +246,8 @@ def _methods(conclusion: Conclusion, digest: str) -> list[Block]:
     blocks.append({"kind": "list", "items": limits(conclusion)})
     blocks.append(heading("Reproduction"))
     blocks.append({"kind": "pairs", "items": reproduction(conclusion, digest)})
-    changes = [f"{row.variant.name}: {subject_of(row.variant)}" for row in conclusion.contrasts]
-    blocks += text("Changes tested, as written in the study file:") if changes else []
+    changes = [f"{row.variant.name}: {row.variant.label}".replace("->", "\u2192") for row in conclusion.contrasts]
+    blocks += text("Every change as the difference of its configuration from the baseline's:") if changes else []
     blocks.append({"kind": "list", "items": changes})
     if study.study_yaml.strip():
         blocks.append({"kind": "code", "text": study.study_yaml.strip()})

@@ -11,7 +11,7 @@ Conventions, all decided here once:
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -146,48 +146,61 @@ def load(manifest: Mapping[str, Any]) -> ScoreTable:
             each other; a primary metric that no finished run holds.
     """
     study = parse(manifest)
-    sign = -1.0 if study.primary.goal == "min" else 1.0
-    prints: dict[tuple[str, int], dict[str, CellRef]] = defaultdict(dict)
+    prints = _Fingerprints(study)
     runs, columns = [], set[str]()
-
-    def note_print(cell: CellRef, journal: Journal) -> None:
-        _, values = journal.curve(study.primary.name)
-        if len(values) < 2 or np.ptp(values) == 0:
-            return  # a saturated, constant curve says nothing about who computed it
-        print_ = journal.fingerprint()
-        other = prints[cell.variant, cell.task].setdefault(print_, cell)
-        if other is not cell:
-            raise ReportError(
-                f"seeds {other.seed} and {cell.seed} of variant {cell.variant!r}, task "
-                f"{study.tasks[cell.task].label!r} have identical curves: one run must not count twice"
-            )
-
     for cell in study.cells:
-        run, found = _read_run(study, cell, sign, note_print)
+        run, found = _read_run(study, cell, prints)
         runs.append(run)
         columns |= found
     trained = any(run.env_steps >= SHORT * study.budget for run in runs)
     if trained and study.primary.name not in columns:
         known = ", ".join(sorted(columns)) or "none"
         raise ReportError(f"no finished run holds the primary metric {study.primary.name!r}; columns found: {known}")
-    floors = tuple(_floor(study, task) for task in range(len(study.tasks)))
+    ranges = [_declared_range(study, task) for task in range(len(study.tasks))]
+    floors = tuple(declared[0] if declared else None for declared in ranges)
     fill = tuple(_fill(runs, task, floor) for task, floor in enumerate(floors))
     scored = tuple(_with_floor(run, *fill[run.cell.task]) for run in runs)
-    base = study.baseline.name
-    twins = [
-        cell
-        for (variant, task), own in prints.items()
-        if variant != base
-        for print_, cell in own.items()
-        if print_ in prints.get((base, task), {})
-    ]
-    return ScoreTable(study, scored, study.primary.goal == "min", floors, fill, tuple(twins))
+    return ScoreTable(study, scored, study.primary.goal == "min", floors, fill, prints.twins())
 
 
-def _read_run(
-    study: Manifest, cell: CellRef, sign: float, note_print: Callable[[CellRef, Journal], None]
-) -> tuple[Run, set[str]]:
+class _Fingerprints:
+    """Digests of what every run computed: copies within an arm are refused, copies of the baseline remembered."""
+
+    def __init__(self, study: Manifest) -> None:
+        self._study = study
+        self._seen: dict[tuple[str, int], dict[str, CellRef]] = defaultdict(dict)
+
+    def add(self, cell: CellRef, journal: Journal) -> None:
+        """Note one run.
+
+        Raises:
+            ReportError: Another seed of the same arm computed the same.
+        """
+        _, values = journal.curve(self._study.primary.name)
+        if len(values) < 2 or np.ptp(values) == 0:
+            return  # a saturated, constant curve says nothing about who computed it
+        other = self._seen[cell.variant, cell.task].setdefault(journal.fingerprint(), cell)
+        if other is not cell:
+            raise ReportError(
+                f"seeds {other.seed} and {cell.seed} of variant {cell.variant!r}, task "
+                f"{self._study.tasks[cell.task].label!r} have identical curves: one run must not count twice"
+            )
+
+    def twins(self) -> tuple[CellRef, ...]:
+        """Runs of variants that computed what a run of the baseline computed."""
+        base = self._study.baseline.name
+        return tuple(
+            cell
+            for (variant, task), own in self._seen.items()
+            if variant != base
+            for digest, cell in own.items()
+            if digest in self._seen.get((base, task), {})
+        )
+
+
+def _read_run(study: Manifest, cell: CellRef, prints: _Fingerprints) -> tuple[Run, set[str]]:
     """One cell's files as a run without its floor score, and the names of the columns it holds."""
+    sign = -1.0 if study.primary.goal == "min" else 1.0
     place = study.home / "cells" / cell.hash
     try:
         status = read_status(place)
@@ -196,7 +209,7 @@ def _read_run(
         return Run(cell=cell, state="missing", reason=f"unreadable: {error}"), set()
     if status is None or journal is None:
         return Run(cell=cell, state="missing", reason="never started"), set()
-    note_print(cell, journal)
+    prints.add(cell, journal)
     steps, values = journal.curve(study.primary.name)
     finite = np.isfinite(values)
     curve = (steps[finite], sign * values[finite])
@@ -242,11 +255,6 @@ def _declared_range(study: Manifest, task: int) -> tuple[float, float] | None:
         return None
     low, high = declared
     return (-high, -low) if study.primary.goal == "min" else (low, high)
-
-
-def _floor(study: Manifest, task: int) -> float | None:
-    declared = _declared_range(study, task)
-    return declared[0] if declared else None
 
 
 def _fill(runs: list[Run], task: int, floor: float | None) -> tuple[float, float]:
