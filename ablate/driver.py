@@ -14,7 +14,7 @@ from ablate.errors import InfrastructureError, StoreError
 from ablate.executor import Executor, SerialExecutor, kill_all, request_stop, settle
 from ablate.manifest import manifest_of
 from ablate.mirroring import Mirroring
-from ablate.packing import Pack, make_packs, slots, write_packs
+from ablate.packing import Pack, Slots, make_packs, slots, write_packs
 from ablate.plan import Plan, PlannedCell
 from ablate.progress import Progress, progress_on
 from ablate.reporting import Rendered, render
@@ -126,42 +126,61 @@ def _train(
     say: Say,
 ) -> list[str]:
     """Train cells; return what went wrong outside their own records."""
-    resources = study.resources
     packs: list[Pack] = []
-    executor = _executor(options, study, store)
-    # Python's own stream: training inside this process redirects sys.stderr into a pack's log.
+    with stop.installed():
+        try:
+            with _executor(options, study, store) as executor:
+                shares = _packed(missing, packs, study, store, executor, options)
+                _say_start(packs, shares, say)
+                return _run(executor, packs, shares, study, store, manifest, options, stop, mirroring)
+        finally:
+            # After the executor has gone: a worker it was about to lose may still have begun a pack.
+            settle(packs, store)
+
+
+def _packed(
+    missing: list[Cell], packs: list[Pack], study: Study, store: Store, executor: Executor, options: Options
+) -> Slots:
+    """Fill ``packs`` and write them to the store; return how the machine is shared out."""
+    resources = study.resources
+    asked = 1 if options.executor == "local" else options.jobs or resources.max_concurrent
+    share = functools.partial(slots, executor.capacity(), gpus_per_pack=resources.gpus_per_pack, max_concurrent=asked)
+    workers = share(packs=len(missing)).workers
+    packs += make_packs(missing, store, workers=workers, seeds_per_pack=resources.seeds_per_pack)
+    shares = share(packs=len(packs))
+    write_packs(packs, store, shares, checkpoint_seconds=resources.checkpoint_seconds)
+    return shares
+
+
+def _run(
+    executor: Executor,
+    packs: list[Pack],
+    shares: Slots,
+    study: Study,
+    store: Store,
+    manifest: dict[str, Any],
+    options: Options,
+    stop: StopRequest,
+    mirroring: Mirroring | None,
+) -> list[str]:
+    """Train packs under the eyes of the watch and the mirror."""
+    # The stream as it is now: training inside this process redirects sys.stderr into a pack's log.
     progress = progress_on(sys.stderr)
-    with stop.installed(), executor:
-        capacity = executor.capacity()
-        asked = 1 if options.executor == "local" else options.jobs or resources.max_concurrent
-        share = functools.partial(slots, capacity, gpus_per_pack=resources.gpus_per_pack, max_concurrent=asked)
-        workers = share(packs=len(missing)).workers
-        packs += make_packs(missing, store, workers=workers, seeds_per_pack=resources.seeds_per_pack)
-        shares = share(packs=len(packs))
-        write_packs(packs, store, shares, checkpoint_seconds=resources.checkpoint_seconds)
-        _say_start(packs, shares.workers, shares.cpus, shares.gpus, say)
-        stop.on_first = lambda: _stop(packs, store, progress, stop)
-        stop.on_second = lambda: kill_all(packs, store)
-        if stop.requested:
-            return []
-        watch = Watch(
-            store,
-            manifest,
-            packs,
-            progress,
-            hang_seconds=resources.hang_seconds,
-            on_failure=stop.request if options.fail_fast else lambda: None,
-        )
-        if mirroring is not None:
-            mirroring.say = progress.say
-            mirroring.start()
-        with progress:
-            watch.start()
-            try:
-                return executor.run(packs, shares, stop)
-            finally:
-                settle(packs, store)
-                watch.finish()
+    stop.on_first = lambda: _stop(packs, store, progress, stop)
+    stop.on_second = lambda: kill_all(packs, store)
+    if stop.requested:
+        return []
+    on_failure = stop.request if options.fail_fast else lambda: None
+    watch = Watch(store, manifest, packs, progress, hang_seconds=study.resources.hang_seconds, on_failure=on_failure)
+    if mirroring is not None:
+        mirroring.say = progress.say
+        mirroring.start()
+    with progress:
+        watch.start()
+        try:
+            return executor.run(packs, shares, stop)
+        finally:
+            watch.finish()
 
 
 def _executor(options: Options, study: Study, store: Store) -> Executor:
@@ -173,12 +192,12 @@ def _executor(options: Options, study: Study, store: Store) -> Executor:
     return RayExecutor(store, study=study.study, retries=retries, address=options.address)
 
 
-def _say_start(packs: Sequence[Pack], workers: int, cpus: int, gpus: float, say: Say) -> None:
+def _say_start(packs: Sequence[Pack], shares: Slots, say: Say) -> None:
     cells = sum(pack.missing for pack in packs)
     resumed = sum(pack.resumed for pack in packs)
     again = f", {resumed} of them from a checkpoint" if resumed else ""
-    on = f"{gpus:g} GPU" if gpus else f"{cpus} CPU core{'s' if cpus > 1 else ''}"
-    say(f"Training {cells} cells in {len(packs)} packs{again}; {workers} at a time, {on} each.")
+    on = f"{shares.gpus:g} GPU" if shares.gpus else f"{shares.cpus} CPU core{'s' if shares.cpus > 1 else ''}"
+    say(f"Training {cells} cells in {len(packs)} packs{again}; {shares.workers} at a time, {on} each.")
 
 
 def _stop(packs: Sequence[Pack], store: Store, progress: Progress, stop: StopRequest) -> None:

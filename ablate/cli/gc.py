@@ -47,8 +47,10 @@ def _is_orphan(pack: PackDir, gone: set[str], store: Store) -> bool:
 
 
 def _is_finished(pack: PackDir, store: Store) -> bool:
+    """Whether a pack has a checkpoint that no run can resume from."""
     hashes = (pack.spec() or {}).get("cells", [])
-    return pack.checkpoint_path.exists() and all(store.cell(one).state() in ("DONE", "FAILED") for one in hashes)
+    states = {store.cell(one).state() for one in hashes}
+    return pack.checkpoint_path.exists() and not states & {"RUNNING", "INTERRUPTED"}
 
 
 def _dead_sessions() -> list[Path]:
