@@ -18,7 +18,7 @@ from ablate.store import Store
 pytestmark = pytest.mark.usefixtures("toy")
 
 ITERATION_S = 0.02
-BUDGET = 4800  # 300 iterations
+BUDGET = 3200  # 200 iterations
 
 
 def driver(home, *, log):
@@ -68,8 +68,8 @@ def numbers(cell):
 def test_killed_drivers_killed_workers_and_an_interrupt_change_no_number(mlflow_home, tmp_path):
     once = tmp_path / "once"
     controls = {
-        "Dying": {"fault": "kill", "fault_at": 2400, "once": str(once)},
-        "Broken": {"fault": "raise", "fault_at": 1600, "iteration_s": 0.0},
+        "Dying": {"fault": "kill", "fault_at": 1600, "once": str(once)},
+        "Broken": {"fault": "raise", "fault_at": 800, "iteration_s": 0.0},
     }
     study = {"controls": controls, "budget": BUDGET, "seeds": 2, "checkpoint_seconds": 0.2}
     (tmp_path / "toy.yaml").write_text(study_text(iteration_s=ITERATION_S, **study))
