@@ -81,33 +81,30 @@ def _against(own: float | None, base: float | None) -> str:
 
 
 def cost_table(table: ScoreTable) -> Table:
-    """Wall time and throughput of each variant, by the processes that trained it."""
+    """Wall time and throughput of each variant, by the packs that trained it."""
     cells: list[list[str]] = []
     records: list[dict[str, Value]] = []
     base_rate = math.nan
     for variant in table.manifest.variants:
-        packs: dict[str, list[Run]] = defaultdict(list)
-        for run in table.runs:
-            if run.cell.variant == variant.name and math.isfinite(run.wall_s):
-                packs[run.pack].append(run)
-        wall = sum(max(run.wall_s for run in runs) for runs in packs.values())
-        steps = sum(run.env_steps for runs in packs.values() for run in runs)
+        runs = [run for run in table.runs if run.cell.variant == variant.name and math.isfinite(run.wall_s)]
+        packs = {run.pack for run in runs}
+        wall, steps = sum(run.wall_s for run in runs), sum(run.env_steps for run in runs)
         rate = steps / wall if wall > 0 else math.nan
         if variant.role == "baseline":
             base_rate = rate
         cells.append(
-            [variant.name, str(sum(map(len, packs.values()))), str(len(packs)), duration(wall if packs else math.nan),
+            [variant.name, str(len(runs)), str(len(packs)), duration(wall if packs else math.nan),
              compact(steps), compact(rate), fixed(rate / base_rate, 2)]
         )  # fmt: skip
         records.append(
-            {"variant": variant.name, "runs": sum(map(len, packs.values())), "processes": len(packs), "wall_s": wall,
+            {"variant": variant.name, "runs": len(runs), "packs": len(packs), "wall_s": wall,
              "env_steps": steps, "env_steps_per_s": rate, "throughput_ratio": rate / base_rate}
         )  # fmt: skip
-    titles = ("runs", "processes", "wall time", "env steps", "env steps / s", "\u00d7 baseline")
+    titles = ("runs", "packs", "wall time", "env steps", "env steps / s", "\u00d7 baseline")
     spec: list[tuple[str, Kind]] = [("variant", "name"), *((title, "right") for title in titles)]
     caption = (
-        "Cost. The seeds of a variant train together in one process; its wall time counts once, and other processes on "
-        "the same machine slow it down. Throughput counts the environment steps of all its runs."
+        "Cost. The seeds of a variant train together in packs; wall time is that of the packs, each counted once, and "
+        "other work on the same machine slows it down. Throughput counts the environment steps of all runs."
     )
     return Table("cost", caption, columns_of(spec, cells), records, (1,))
 

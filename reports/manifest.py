@@ -75,6 +75,8 @@ class Manifest:
     study: str
     question: str
     profile: str | None
+    file: str
+    overrides: tuple[str, ...]
     home: Path
     primary: Primary
     secondary: tuple[str, ...]
@@ -146,6 +148,8 @@ def _manifest(raw: Mapping[str, Any]) -> Manifest:
         study=raw["study"],
         question=raw.get("question") or "",
         profile=raw.get("profile"),
+        file=Path(raw.get("study_path") or f"{raw['study']}.yaml").name,
+        overrides=tuple(raw.get("overrides") or ()),
         home=Path(raw["home"]),
         primary=Primary(
             primary["name"], primary.get("summary", "final"), primary.get("goal", "max"), primary.get("margin", 0.1)

@@ -1,6 +1,7 @@
 """The prose a machine may write: cover, methods, limits, reproduction. Each sentence holds for the data at hand."""
 
 import math
+import shlex
 
 from reports.notation import compact, duration, plural
 from reports.stats import clopper_pearson
@@ -33,7 +34,8 @@ def design(conclusion: Conclusion) -> list[tuple[str, str]]:
     """Key figures of the design, as name and value."""
     table, study = conclusion.table, conclusion.table.manifest
     low, high = conclusion.runs_per_arm
-    packs = {run.pack: run.wall_s for run in table.runs if math.isfinite(run.wall_s)}
+    packs = {run.pack for run in table.runs if math.isfinite(run.wall_s)}
+    wall = sum(run.wall_s for run in table.runs if math.isfinite(run.wall_s))
     steps = sum(run.env_steps for run in table.runs)
     summary = "mean over the last 10% of steps" if study.primary.summary == "final" else "mean along the run (AUC)"
     better = "lower" if table.flipped else "higher"
@@ -49,7 +51,7 @@ def design(conclusion: Conclusion) -> list[tuple[str, str]]:
         ("level", f"alpha = {conclusion.alpha:g} over all ablations (Holm)"),
         ("margin", f"{study.primary.margin:.0%} of the baseline: the smallest change that matters"),
         ("budget", f"{compact(study.budget)} environment steps per run, {compact(steps)} in all"),
-        ("compute", f"{duration(sum(packs.values()))} of training in {plural(len(packs), 'pack')}"),
+        ("compute", f"{duration(wall)} of training in {plural(len(packs), 'pack')}"),
     ]
     return [("profile", study.profile), *found] if study.profile else found
 
@@ -173,10 +175,10 @@ def reproduction(conclusion: Conclusion, digest: str) -> list[tuple[str, str]]:
     """How to get the same numbers again."""
     study = conclusion.table.manifest
     seeds = ", ".join(str(seed) for seed in study.seeds[:40]) + (", ..." if len(study.seeds) > 40 else "")
-    profile = f" --profile {study.profile}" if study.profile else ""
+    words = [study.file, *(["--profile", study.profile] if study.profile else []), *study.overrides]
     return [
-        ("run", f"ablate run <study file>{profile}"),
-        ("report only", f"ablate report <study file>{profile}"),
+        ("run", f"ablate run {shlex.join(words)}"),
+        ("report only", f"ablate report {shlex.quote(study.study)}"),
         ("seeds", seeds),
         ("cells", f"{len(study.cells)}, addressed by hash of configuration, code, task, seed and budget (scores.csv)"),
         ("digest of the scores", digest),

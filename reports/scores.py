@@ -48,8 +48,8 @@ class Run:
         extras: ``probe/*`` and ``check/*`` columns.
         checks: Violated manipulation checks, as sentences.
         describe: What the trainer says of itself (parameters, rows, optimiser steps ...).
-        pack: Id of the process that trained it, with the other seeds of its variant.
-        wall_s: Seconds that process took.
+        pack: Id of the pack: the program that trained it together with other seeds of its variant.
+        wall_s: This run's share of the seconds the pack took; the shares of a pack sum to its wall time.
         env_steps: Transitions seen.
     """
 

@@ -9,7 +9,10 @@ import reports
 from reports.document import breakable
 from reports.latex import booktabs, escape
 from reports.manifest import ReportError
+from reports.prose import reproduction
+from reports.scores import load
 from reports.tables import Column, Table, to_csv
+from reports.verdicts import conclude
 
 NASTY = r"# $ _ & % < > \ ~ ^ { } αβγ [x] */ // @ref"
 
@@ -96,11 +99,25 @@ def test_thin_studies_still_report(tmp_path, arms, over):
     assert reports.build(tmp_path / "manifest.json", tmp_path / "out").pdf.stat().st_size > 10_000
 
 
-def test_forty_variants_on_two_tasks_take_eight_pages_of_curves(tmp_path):
+def test_forty_variants_take_four_pages_of_curves(tmp_path):
     arms = [five_arms()[0], *(Arm(f"Variant_{i}_" + "long" * (i % 7), 1.1 - i * 0.02) for i in range(40))]
-    write_study(tmp_path, arms, seeds=3, tasks=2, probes=False, points=10)
+    write_study(tmp_path, arms, seeds=3, probes=False, points=10)
     paths = reports.build(tmp_path / "manifest.json", tmp_path / "out")
-    assert len([path for path in paths.figures if path.name.startswith("curves-")]) == 8
+    assert len([path for path in paths.figures if path.name.startswith("curves-")]) == 4
+
+
+def test_cost_sums_the_shares_of_a_pack(built):
+    path = next(path for path in built.tables if path.name == "cost.csv")
+    base = next(iter(csv.DictReader(path.read_text(encoding="utf-8").splitlines())))
+    assert (float(base["wall_s"]), int(base["packs"])) == (80.0, 1)  # eight seeds, 10 s each
+    assert float(base["env_steps_per_s"]) == 8e6 / 80
+
+
+def test_reproduction_quotes_file_profile_and_overrides(tmp_path):
+    over = {"study_path": "/somewhere/secret/sapg.yaml", "profile": "gpu", "overrides": ["seeds.count=4", "a=[1, 2]"]}
+    conclusion = conclude(load(write_study(tmp_path, five_arms()[:2], seeds=3, **over)))
+    commands = dict(reproduction(conclusion, "digest"))
+    assert commands["run"] == "ablate run sapg.yaml --profile gpu seeds.count=4 'a=[1, 2]'"
 
 
 def test_text_without_glyphs_is_marked_and_announced(tmp_path):
