@@ -42,8 +42,7 @@ def test_a_timeout_taken_for_a_termination_would_change_the_advantages_before_it
 
 
 def test_n_step_returns_by_hand_across_episode_ends():
-    # G_0 = 1 + 0.5 * 2             (terminated after two rewards: no bootstrap)
-    # G_1 = 2
+    # G_0 = 1 + 0.5 * 2             G_1 = 2      (terminated: no bootstrap)
     # G_2 = 3 + 0.5 * (4 + 0.5 * 6) (truncated after two rewards: V(final))
     # G_3 = 4 + 0.5 * 6             G_4 = 5 + 0.5 * 3
     returns = n_step_returns(REWARDS, VALUES, next_values(), DONES, gamma=0.5, n=3)

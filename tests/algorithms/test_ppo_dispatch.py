@@ -66,7 +66,7 @@ def test_separate_networks_answer_as_each_would_alone(trunk):
     params, values, states = evaluate(net, obs, POLICY, state, resets)
     for network in range(NETWORKS):
         everything = evaluate(net, obs, torch.full_like(POLICY, network), state, resets)
-        mine = (POLICY == network).repeat_interleave(STEPS, 1)
+        mine = POLICY.eq(network).repeat_interleave(STEPS, 1)
         for ours, theirs in zip((params, values, states), everything, strict=True):
             torch.testing.assert_close(ours[mine], theirs[mine])
     other = evaluate(net, obs, (POLICY + 1) % NETWORKS, state, resets)

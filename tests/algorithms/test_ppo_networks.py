@@ -145,7 +145,7 @@ def test_equal_latents_make_equal_policies_and_different_ones_different(network)
 
     assert (outputs(one_hot) - outputs(other)).abs().max() > 1e-3
     with torch.no_grad():
-        net.phi.copy_(net.phi[:, :1])
+        net.phi.copy_(net.phi[:, :1].clone())
     torch.testing.assert_close(outputs(one_hot), outputs(other), rtol=0, atol=1e-6)
 
 

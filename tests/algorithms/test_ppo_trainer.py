@@ -52,7 +52,9 @@ class TestCollecting:
         torch.testing.assert_close(rollout.timeout_values[..., 2][where], uncut.values[..., 3][where])
 
     def test_previous_obs_pays_the_value_of_the_state_before_a_time_out_as_reward(self):
-        plain, paid = (collect(ppo(num_steps=8, num_envs=16, timeout_bootstrap=how)) for how in ("none", "previous_obs"))
+        plain, paid = (
+            collect(ppo(num_steps=8, num_envs=16, timeout_bootstrap=how)) for how in ("none", "previous_obs")
+        )
         expected = plain.rewards + 0.99 * plain.values * plain.truncated
         torch.testing.assert_close(paid.rewards, expected)
         for rollout in (plain, paid):
