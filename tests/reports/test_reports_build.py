@@ -6,7 +6,8 @@ import pytest
 from report_cells import Arm, five_arms, write_study
 
 import reports
-from reports.document import breakable
+from reports.assemble import all_tables
+from reports.document import breakable, content
 from reports.latex import booktabs, escape
 from reports.manifest import ReportError
 from reports.prose import reproduction
@@ -120,10 +121,11 @@ def test_reproduction_quotes_file_profile_and_overrides(tmp_path):
     assert commands["run"] == "ablate run sapg.yaml --profile gpu seeds.count=4 'a=[1, 2]'"
 
 
-def test_text_without_glyphs_is_marked_and_announced(tmp_path):
-    write_study(tmp_path, five_arms()[:2], seeds=3, study="研究")
-    paths = reports.build(tmp_path / "manifest.json", tmp_path / "out")
-    assert any("2 characters have no glyph" in warning for warning in paths.warnings)
+def test_text_without_glyphs_is_marked_in_the_report_and_announced(tmp_path):
+    conclusion = conclude(load(write_study(tmp_path, five_arms()[:2], seeds=3, study="研究 α")))
+    shown = content(conclusion, {}, all_tables(conclusion), "", "")
+    assert shown["study"] == "\ufffd\ufffd α"
+    assert any("2 characters have no glyph" in line for line in shown["banners"])
 
 
 def test_a_missing_or_broken_manifest_is_one_clear_error(tmp_path):
