@@ -78,7 +78,7 @@ def objective(
                 (weight * entropy).sum(1),
                 (layout(flat, "kl_weight") * kl).sum(1) / denominators[:, 1],
                 clipped.sum(1) / denominators[:, 2],
-                (off_policy * clipped).sum(1) / denominators[:, 3].clamp(min=1),
+                (off_policy * clipped).sum(1) / denominators[:, 3],
             ],
             dim=1,
         )
@@ -86,6 +86,10 @@ def objective(
 
 
 def minibatch_denominators(layout: RowLayout, rows: Tensor) -> Tensor:
-    """Sums over a whole minibatch ``[K, c, S, F]`` of weight, kl_weight, 1 and off_policy, ``[K, 4]``."""
+    """Sums over a whole minibatch ``[K, c, S, F]`` of weight, kl_weight, 1 and off_policy, ``[K, 4]``.
+
+    Never 0: a shuffled minibatch may hold relabelled rows only, which count for nothing in some of them.
+    """
     weight, kl_weight, off_policy = (layout(rows, name) for name in ("weight", "kl_weight", "off_policy"))
-    return torch.stack([x.sum((1, 2)) for x in (weight, kl_weight, torch.ones_like(weight), off_policy)], dim=1)
+    sums = [x.sum((1, 2)) for x in (weight, kl_weight, torch.ones_like(weight), off_policy)]
+    return torch.stack(sums, dim=1).clamp(min=1e-12)
