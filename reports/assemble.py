@@ -19,6 +19,7 @@ from reports.document import content
 from reports.effect_tables import main_table, robustness_table, task_table
 from reports.latex import write_latex
 from reports.manifest import read
+from reports.notation import FIGURE_SPACE, POINT_SPACE
 from reports.pdf import rasters, write_pdf
 from reports.plots import forest, strips
 from reports.probe_plots import probes
@@ -88,7 +89,11 @@ def build(manifest_path: Path, out_dir: Path) -> ReportPaths:
 def verdict_table(conclusion: Conclusion) -> list[dict[str, str]]:
     """The main table as a terminal shows it: one dict of strings per contrast, keys in the order of columns."""
     table = main_table(conclusion)
-    return [{column.title: cell for column, cell in zip(table.columns, row, strict=True)} for row in table.rows]
+    plain = str.maketrans({FIGURE_SPACE: " ", POINT_SPACE: " "})
+    return [
+        {column.title: cell.translate(plain) for column, cell in zip(table.columns, row, strict=True)}
+        for row in table.rows
+    ]
 
 
 def all_tables(conclusion: Conclusion) -> dict[str, Table]:

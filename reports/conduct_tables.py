@@ -195,6 +195,7 @@ def power_table(conclusion: Conclusion) -> Table:
     table, study = conclusion.table, conclusion.table.manifest
     tasks, family = len(study.tasks), max(1, conclusion.family)
     cv = _relative_sd(table) if conclusion.in_percent else math.nan
+    relative = math.isfinite(cv)
     used = conclusion.runs_per_arm[1]
     counts = sorted({3, 4, 5, 8, 10, 15, 20, 30} | ({used} if used >= 2 else set()))
     rows = []
@@ -203,7 +204,7 @@ def power_table(conclusion: Conclusion) -> Table:
         single, corrected = (
             detectable_effect(n, level, df=df) for level in (conclusion.alpha, conclusion.alpha / family)
         )
-        rows.append((n, single, corrected, single * cv * 100, corrected * cv * 100, smallest_p(n, n)))
+        rows.append((n, single, corrected, single * cv * 100, corrected * cv * 100, smallest_p(n, n, tasks)))
     records: list[dict[str, Value]] = [
         {"n": n, "detectable_sd": a, "detectable_sd_corrected": b, "detectable_percent": c,
          "detectable_percent_corrected": d, "smallest_permutation_p": p}
@@ -220,11 +221,18 @@ def power_table(conclusion: Conclusion) -> Table:
     caption = (
         "Smallest effect that a number of runs per arm finds with 80% power, in between-seed standard deviations"
         + (" of the mean over tasks" if tasks > 1 else "")
-        + (" and, with the baseline's own spread, in per cent of the baseline." if math.isfinite(cv) else ".")
+        + (" and, with the baseline's own spread, in per cent of the baseline." if relative else ".")
     )
     columns = columns_of(spec, cells)
-    shown = columns if family > 1 else (columns[0], columns[1], columns[3], columns[5])
-    return Table("power", caption, shown, records)
+    keep = [
+        0,
+        1,
+        *([2] if family > 1 else []),
+        *([3] if relative else []),
+        *([4] if relative and family > 1 else []),
+        5,
+    ]
+    return Table("power", caption, tuple(columns[i] for i in keep), records)
 
 
 def _relative_sd(table: ScoreTable) -> float:

@@ -11,7 +11,7 @@ from reports.conduct_tables import moved
 from reports.prose import banners, counts, design, limits, methods, reproduction
 from reports.sentences import failures, sentence
 from reports.style import drawable
-from reports.tables import Column, Table
+from reports.tables import Table
 from reports.verdicts import Conclusion, Contrast, verdict_text
 
 Block = dict[str, Any]
@@ -22,8 +22,10 @@ _ON_COVER = 12
 """Sentences that fit on the cover; beyond, it lists names by verdict and the sentences get a section."""
 _BREAK_AFTER = "_/[].:-,=>"
 _LONG_WORD = 14
-_SHORT_NAME, _CROWDED = 26, 8
-"""Characters of a name that need no stretching, columns from which a table fills the page anyway."""
+_MOST_COLUMNS = 9
+"""Columns beside the names that fit on a page."""
+_FEW_MOVES = 4
+"""Changes whose confounds a sentence can still list."""
 
 
 def content(
@@ -95,7 +97,7 @@ def _drawable(value: Any) -> Any:
 def _notes(row: Contrast) -> list[str]:
     """Guards of a row that its sentence does not say already."""
     guards = row.guards if row.effect is not None else row.guards[1:]
-    return [guard for guard in guards if not guard.startswith("few seeds")]
+    return [guard for guard in guards if not guard.startswith(("few seeds", "the baseline is not reliably"))]
 
 
 def breakable(text: str) -> str:
@@ -124,27 +126,25 @@ def text(*paragraphs: str) -> list[Block]:
     return [{"kind": "text", "text": paragraph} for paragraph in paragraphs]
 
 
-def table_block(table: Table) -> Block:
-    """A table as Typst sets it; long ones are cut, with a note."""
-    rows = [
-        [breakable(cell) if column.wide else cell for cell, column in zip(row, table.columns, strict=True)]
-        for row in table.rows[:_MOST_ROWS]
-    ]
-    cut = len(table.rows) - len(rows)
+def table_block(table: Table) -> list[Block]:
+    """A table as Typst sets it; long ones are cut with a note, wide ones continue below with the names repeated."""
+    name, *rest = table.columns
+    groups = [rest[start : start + _MOST_COLUMNS] for start in range(0, len(rest), _MOST_COLUMNS)]
+    cut = max(0, len(table.rows) - _MOST_ROWS)
     caption = table.caption + (f" The first {_MOST_ROWS} rows; {table.name}.csv has {cut} more." if cut else "")
-    return {
-        "kind": "table",
-        "caption": caption,
-        "columns": [{"title": c.title, "align": c.align, "wide": _stretched(c, table)} for c in table.columns],
-        "rows": rows,
-        "rules": [rule for rule in table.rules if 0 < rule < len(rows)],
-    }
-
-
-def _stretched(column: Column, table: Table) -> bool:
-    """Does a column take the width that is left? Not for short names: a gulf before the numbers is hard to read."""
-    longest = max((len(cell) for cell in column.cells), default=0)
-    return column.wide and (longest > _SHORT_NAME or len(table.columns) > _CROWDED)
+    return [
+        {
+            "kind": "table",
+            "caption": caption if i == 0 else "",
+            "columns": [{"title": column.title, "align": column.align} for column in (name, *group)],
+            "rows": [
+                [breakable(column.cells[row]) if column.wide else column.cells[row] for column in (name, *group)]
+                for row in range(min(len(table.rows), _MOST_ROWS))
+            ],
+            "rules": [rule for rule in table.rules if 0 < rule < min(len(table.rows), _MOST_ROWS)],
+        }
+        for i, group in enumerate(groups)
+    ]
 
 
 def _figure_blocks(figures: Figures, name: str, caption: str) -> list[Block]:
@@ -168,7 +168,7 @@ def _main(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table])
     )  # fmt: skip
     if not conclusion.contrasts:
         return [heading("Main result"), *text("The study names no change to compare with the baseline.")]
-    return [heading("Main result"), *_figure_blocks(figures, "forest", caption), table_block(tables["contrasts"])]
+    return [heading("Main result"), *_figure_blocks(figures, "forest", caption), *table_block(tables["contrasts"])]
 
 
 def _tasks(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]) -> list[Block]:
@@ -178,7 +178,7 @@ def _tasks(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]
     )
     blocks = [heading("Every run, task by task"), *_figure_blocks(figures, "strips", caption)]
     if conclusion.contrasts:
-        blocks += [table_block(tables["tasks"]), table_block(tables["robustness"])]
+        blocks += [*table_block(tables["tasks"]), *table_block(tables["robustness"])]
     return blocks
 
 
@@ -192,7 +192,7 @@ def _curves(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table
     return [
         heading("Learning curves"),
         *_figure_blocks(figures, "curves", caption),
-        table_block(tables["secondary"]),
+        *table_block(tables["secondary"]),
     ]
 
 
@@ -204,7 +204,7 @@ def _mechanism(figures: Figures, tables: Mapping[str, Table]) -> list[Block]:
     return [
         heading("Mechanism and manipulation checks"),
         *_figure_blocks(figures, "probes", caption),
-        table_block(tables["checks"]),
+        *table_block(tables["checks"]),
     ]
 
 
@@ -216,7 +216,7 @@ def _power(conclusion: Conclusion, tables: Mapping[str, Table]) -> list[Block]:
         f"{'task' if len(study.tasks) == 1 else 'tasks'}; the fullest arm has {n}. The number of seeds was fixed in "
         "the study file, not chosen after looking."
     )
-    return [heading("Design and power"), *text(line), table_block(tables["power"])]
+    return [heading("Design and power"), *text(line), *table_block(tables["power"])]
 
 
 def _conduct(conclusion: Conclusion, tables: Mapping[str, Table]) -> list[Block]:
@@ -224,19 +224,26 @@ def _conduct(conclusion: Conclusion, tables: Mapping[str, Table]) -> list[Block]
     blocks = [heading("Failures, exclusions and confounds")]
     if tables["exclusions"].rows:
         failed = [f"{row.variant.name}: {failures(row)}" for row in conclusion.contrasts if row.failures]
-        blocks += [*text(*failed), table_block(tables["exclusions"])]
+        blocks += [*text(*failed), *table_block(tables["exclusions"])]
     else:
         blocks += text("Every run of the study finished; none was excluded.")
     if any(run.describe for run in table.runs):
-        moves = {variant.name: moved(table, variant) for variant in table.manifest.variants}
-        also = "; ".join(f"{name}: {', '.join(what)}" for name, what in moves.items() if what)
-        blocks += text(
-            f"Beside the named component these changes also move {also}."
-            if also
-            else "No change moves parameters, rows, optimiser steps or FLOPs by 1% or more."
-        )
-        blocks.append(table_block(tables["confounds"]))
-    return [*blocks, table_block(tables["cost"])]
+        blocks += text(_moves(conclusion))
+        blocks += table_block(tables["confounds"])
+    return [*blocks, *table_block(tables["cost"])]
+
+
+def _moves(conclusion: Conclusion) -> str:
+    """Which changes move more than their component."""
+    table = conclusion.table
+    moves = {row.variant.name: moved(table, row.variant) for row in conclusion.contrasts}
+    also = {name: what for name, what in moves.items() if what}
+    if not also:
+        return "No change moves parameters, rows, optimiser steps or FLOPs by 1% or more."
+    if len(also) > _FEW_MOVES:
+        return f"{len(also)} of {len(moves)} changes move more than the named component; the table below says what."
+    listed = "; ".join(f"{name}: {', '.join(what)}" for name, what in also.items())
+    return f"Beside the named component these changes also move {listed}."
 
 
 def _methods(conclusion: Conclusion, digest: str) -> list[Block]:

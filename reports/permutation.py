@@ -20,9 +20,9 @@ _SLACK = 1e-9
 """Relative slack under which two splits count as equally extreme (sums in another order differ in the last bit)."""
 
 
-def smallest_p(m: int, n: int) -> float:
-    """Smallest two-sided p that ``m`` against ``n`` runs can reach."""
-    return min(1.0, (2 if m == n else 1) / math.comb(m + n, m))
+def smallest_p(m: int, n: int, tasks: int = 1) -> float:
+    """Smallest two-sided p that ``m`` against ``n`` runs on each of ``tasks`` tasks can reach."""
+    return min(1.0, (2 if m == n else 1) / math.comb(m + n, m) ** tasks)
 
 
 @cache
