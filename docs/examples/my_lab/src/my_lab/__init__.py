@@ -1,0 +1,1 @@
+"""A lab's own algorithm and task for `ablate`, as an installable package."""
