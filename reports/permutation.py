@@ -22,7 +22,8 @@ _SLACK = 1e-9
 
 def smallest_p(m: int, n: int, tasks: int = 1) -> float:
     """Smallest two-sided p that ``m`` against ``n`` runs on each of ``tasks`` tasks can reach."""
-    return min(1.0, (2 if m == n else 1) / math.comb(m + n, m) ** tasks)
+    splits: int = math.comb(m + n, m) ** tasks
+    return min(1.0, (2 if m == n else 1) / splits)
 
 
 @cache
