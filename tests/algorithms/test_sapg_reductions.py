@@ -249,3 +249,16 @@ def test_effective_sample_size_by_hand():
     # (6 * 1 + 2 * 3)^2 / (8 * (6 * 1 + 2 * 9)) = 144 / 192;  mean |mu - 1| = 2 * 2 / 8
     assert found["probe/effective_sample_size"].item() == pytest.approx(0.75)
     assert found["probe/mean_ratio_error"].item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("aggregation", [LeaderFollower(off_policy_coef=0.0), LeaderFollower()])
+def test_a_minibatch_of_rows_that_count_for_nothing_moves_nothing(aggregation):
+    # Minibatches of one chunk: some hold relabelled rows only, of weight 0, and none that may steer the step size.
+    trainer = sapg(
+        aggregation=aggregation, num_policies=2, num_envs=4, minibatch_layout="shuffled", chunk_steps=4,
+        minibatch_rows_per_env=1,
+    )  # fmt: skip
+    for row in train(trainer, 3):
+        assert row["health/finite"] == 1
+        assert all(math.isfinite(row[key][0]) for key in row if key.startswith(("loss/", "policy/")))
+    assert row["policy/learning_rate"][0] != trainer.config.learning_rate
