@@ -13,9 +13,19 @@ _EXACT = 1e-5
 """Relative error: float32 has about 1e-6 on the probe, bfloat16 about 4e-3."""
 
 
-@cache
 def choose_matmul() -> bool:
-    """Choose the library for float32 products, once per process; True where oneDNN is used."""
+    """Choose the library for float32 products; True where oneDNN is used.
+
+    Set anew by every trainer: a process trains many, and whatever ran before may have set it otherwise.
+    """
+    chosen = _onednn_is_exact()
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16" if chosen else "ieee"  # type: ignore[attr-defined]
+    return chosen
+
+
+@cache
+def _onednn_is_exact() -> bool:
+    """Whether the switch keeps full precision on this processor; measured once per process."""
     switch = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     if torch.cuda.is_available() or not torch.backends.mkldnn.is_available():
         return False
@@ -26,7 +36,4 @@ def choose_matmul() -> bool:
     exact = a.double() @ b.double()
     switch.fp32_precision = "bf16"
     errors = ((a @ b - exact).norm() / exact.norm(), (a[0] @ b[0] - exact[0]).norm() / exact[0].norm())
-    if max(errors) < _EXACT:
-        return True
-    switch.fp32_precision = "ieee"
-    return False
+    return bool(max(errors) < _EXACT)

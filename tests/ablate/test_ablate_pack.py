@@ -3,16 +3,20 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
 from toy_packs import numbers, prepared, toy_cells
 
 from ablate import checkpoint
+from ablate.cells import cells as all_cells
 from ablate.errors import StoreError
 from ablate.pack import run_pack
 from ablate.store import Store
+from ablate.study import load
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -277,3 +281,36 @@ def test_a_full_disk_keeps_the_last_checkpoint(store, tmp_path):
         assert len({row["env_steps"] for row in store.cell(cells[0].hash).rows()}) == 200
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("file", "override"),
+    [
+        ("maze.yaml", "budget.env_steps=1280"),
+        ("gymnasium.yaml", "budget.env_steps=640"),
+    ],
+)
+def test_sapg_resumes_bit_for_bit_on_real_tasks(tmp_path, file, override):
+    study = load(Path(__file__).parents[2] / "studies" / "smoke" / file, None, (override,))
+    baseline = [cell for cell in all_cells(study, study.variants) if cell.variant == "baseline"]
+    calm, stopped = Store(tmp_path / "calm"), Store(tmp_path / "stopped")
+    (pack,) = prepared(calm, baseline)
+    run(calm, pack)
+    (pack,) = prepared(stopped, baseline)
+
+    def stop_in_the_middle():
+        wait_until(lambda: len(stopped.cell(baseline[0].hash).rows()) >= 4)
+        stopped.pack(pack.id).stop_path.touch()
+
+    stopper = threading.Thread(target=stop_in_the_middle)
+    stopper.start()
+    run(stopped, pack)
+    stopper.join()
+    assert states(stopped, baseline) == ["INTERRUPTED"] * len(baseline)
+    (again,) = prepared(stopped, baseline)
+    assert again.resumed
+    run(stopped, again)
+    for cell in baseline:
+        assert stopped.cell(cell.hash).state() == "DONE"
+        assert numbers(stopped, cell) == numbers(calm, cell)
+        assert len(numbers(calm, cell)) >= 20

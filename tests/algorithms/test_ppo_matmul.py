@@ -17,5 +17,10 @@ def test_products_keep_float32_precision_whatever_was_chosen():
         assert ((a @ b) - exact).norm() / exact.norm() < 1e-5
 
 
-def test_the_choice_is_made_once():
-    assert choose_matmul() == choose_matmul()
+def test_the_choice_is_set_again_after_somebody_else_changed_it():
+    chosen = choose_matmul()
+    switch = torch.backends.mkldnn.matmul
+    before = switch.fp32_precision
+    torch.set_float32_matmul_precision("highest")  # what a fresh pack in a reused process does
+    assert choose_matmul() == chosen
+    assert switch.fp32_precision == before
