@@ -1,5 +1,6 @@
 """Relabelled rows: targets by hand, what stays and what changes, and who is drawn."""
 
+import dataclasses
 import math
 
 import pytest
@@ -9,7 +10,7 @@ from tiny import LSTM, Point, sapg
 from algorithms.ppo.distributions import DiagonalGaussian
 from algorithms.ppo.networks import PolicySet
 from algorithms.ppo.rollout import allocate
-from algorithms.ppo.rows import RowLayout
+from algorithms.ppo.rows import RowLayout, take_chunks
 from algorithms.sapg.aggregation import HighRatio, Symmetric
 from algorithms.sapg.config import SAPGConfig
 from algorithms.sapg.entropy import Ladder
@@ -126,6 +127,24 @@ def test_what_happened_stays_bit_identical_and_the_source_rows_stay_untouched(co
     assert (layout(rows, "policy")[..., 0] == 1).all()
     assert (layout(rows, "ent_coef") == 0).all()
     assert not torch.equal(layout(rows, "value"), layout(source, "value"))
+
+
+@pytest.mark.parametrize("position", ["before_mlp", "after_mlp"])
+def test_a_recurrent_learner_values_the_next_state_from_the_state_it_has_reached(position):
+    network = dataclasses.replace(LSTM, position=position)
+    trainer = sapg(num_envs=12, num_steps=8, network=network, chunk_steps=8, seeds=(0, 1))
+    rollout, layout = trainer._rollout, trainer.layout
+    for _ in range(2):  # the second rollout starts from recurrent states that are not 0
+        trainer.collector.collect(rollout, layout)
+    assert rollout.chunk_states.abs().max() > 0
+    trainer._fill_on_policy(rollout)
+    ((target, index),) = trainer._draw(12 // 3)
+    rows, _ = trainer._relabeller(target, rollout, index)
+    bootstrap = (layout(rows, "return") - take_chunks(rollout.rewards, index)) / 0.99
+    # Inside an episode the next state is the next row, and its value stands there.
+    alive = ~take_chunks(rollout.dones, index)[..., :-1]
+    assert alive.any()
+    torch.testing.assert_close(bootstrap[..., :-1][alive], layout(rows, "value")[..., 1:][alive], rtol=1e-4, atol=1e-5)
 
 
 class TestDraws:
