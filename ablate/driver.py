@@ -98,7 +98,7 @@ def drive(plan: Plan, picked: Sequence[PlannedCell], store: Store, options: Opti
     problems: list[str] = []
     if missing:
         try:
-            problems = _train(missing, study, store, manifest, options, stop, mirroring, say)
+            problems = _train(missing, plan, store, manifest, options, stop, mirroring, say)
         except KeyboardInterrupt:
             stop.signal = stop.signal or signal.SIGINT
         except BaseException:
@@ -117,7 +117,7 @@ def drive(plan: Plan, picked: Sequence[PlannedCell], store: Store, options: Opti
 
 def _train(
     missing: list[Cell],
-    study: Study,
+    plan: Plan,
     store: Store,
     manifest: dict[str, Any],
     options: Options,
@@ -126,11 +126,12 @@ def _train(
     say: Say,
 ) -> list[str]:
     """Train cells; return what went wrong outside their own records."""
+    study = plan.study
     packs: list[Pack] = []
     with stop.installed():
         try:
             with _executor(options, study, store) as executor:
-                shares = _packed(missing, packs, study, store, executor, options)
+                shares = _packed(missing, packs, plan, store, executor, options)
                 _say_start(packs, shares, say)
                 return _run(executor, packs, shares, study, store, manifest, options, stop, mirroring)
         finally:
@@ -139,14 +140,22 @@ def _train(
 
 
 def _packed(
-    missing: list[Cell], packs: list[Pack], study: Study, store: Store, executor: Executor, options: Options
+    missing: list[Cell], packs: list[Pack], plan: Plan, store: Store, executor: Executor, options: Options
 ) -> Slots:
     """Fill ``packs`` and write them to the store; return how the machine is shared out."""
-    resources = study.resources
+    resources = plan.study.resources
+
+    flops = [plan.figures.get((cell.variant, cell.task), {}).get("flops_per_env_step") for cell in missing]
+
+    def cost(cell: Cell) -> float:
+        """Operations of a cell where every trainer was described before, else its steps."""
+        figures = plan.figures[cell.variant, cell.task] if all(flops) else {}
+        return float(plan.study.budget.env_steps * figures.get("flops_per_env_step", 1.0))
+
     asked = 1 if options.executor == "local" else options.jobs or resources.max_concurrent
     share = functools.partial(slots, executor.capacity(), gpus_per_pack=resources.gpus_per_pack, max_concurrent=asked)
     workers = share(packs=len(missing)).workers
-    packs += make_packs(missing, store, workers=workers, seeds_per_pack=resources.seeds_per_pack)
+    packs += make_packs(missing, store, workers=workers, seeds_per_pack=resources.seeds_per_pack, cost=cost)
     shares = share(packs=len(packs))
     write_packs(packs, store, shares, checkpoint_seconds=resources.checkpoint_seconds)
     return shares

@@ -1,7 +1,7 @@
 """How far a study is, read from the store: the same for the driver, another terminal, and afterwards."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 from ablate.store import FINISHED, Json, State, Store
 
 _STALE_BEAT_SECONDS = 60.0
+_WINDOW_SECONDS = 60.0
+_SHORTEST_WINDOW_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -58,7 +60,7 @@ class Standing:
         study: Its name.
         variants: In the order of the study.
         counts: State -> number of cells.
-        rate: Environment steps per second right now, all packs.
+        rate: Environment steps per second over the last minute, all packs; of this moment at the first look.
         eta_s: Seconds until everything unfinished is trained at this rate; None while nothing trains.
         metric: Name of the primary metric.
     """
@@ -85,6 +87,7 @@ class Observer:
         self._metric: str = manifest["primary"]["name"]
         self._budget: int = manifest["budget"]["env_steps"]
         self._ended: dict[str, CellStanding] = {}
+        self._seen: deque[tuple[float, int]] = deque()
 
     def look(self) -> Standing:
         """The study now."""
@@ -102,7 +105,7 @@ class Observer:
         for row in variants.values():
             self._summarize(row, beats)
         everything = [cell for row in variants.values() for cell in row.cells]
-        rate = sum(row.rate for row in variants.values())
+        rate = self._rate(everything, sum(row.rate for row in variants.values()))
         left = sum(self._budget - cell.env_steps for cell in everything if cell.state not in FINISHED)
         return Standing(
             study=self._manifest["study"],
@@ -138,6 +141,25 @@ class Observer:
             scores = [row[self._metric] for row in place.rows() if row.get(self._metric) is not None]
             cell.score = scores[-1] if scores else None
         return cell
+
+    def _rate(self, cells: list[CellStanding], now: float) -> float:
+        """Steps per second over the window: evaluations, starts and ends of packs average out, so the ETA holds still.
+
+        Args:
+            cells: All of them.
+            now: The packs' own figures of this moment, used until the window is long enough.
+        """
+        clock = time.monotonic()
+        self._seen.append((clock, sum(cell.env_steps for cell in cells)))
+        while clock - self._seen[0][0] > _WINDOW_SECONDS:
+            self._seen.popleft()
+        first, steps = self._seen[0]
+        if not any(cell.state == "RUNNING" for cell in cells):
+            self._seen.clear()
+            return 0.0
+        if clock - first < _SHORTEST_WINDOW_SECONDS or self._seen[-1][1] <= steps:
+            return now
+        return (self._seen[-1][1] - steps) / (clock - first)
 
     def _summarize(self, row: VariantStanding, beats: dict[str, Json]) -> None:
         # A diverged seed will not train further: for the clock its budget is spent.
