@@ -24,8 +24,10 @@ from ablate.packing import Capacity, Pack, Slots
 from ablate.signals import StopRequest
 from ablate.store import Store
 
+TEMP_ROOT = Path("/tmp")
+"""Not ``TMPDIR``: the session folder holds Unix sockets, whose whole path must stay below 107 bytes."""
 TEMP_PREFIX = "ablate-ray-"
-"""Ray's session folders: ``<tmp>/ablate-ray-<pid>-<random>``; removed afterwards, or by ``ablate gc`` after a kill."""
+"""Ray's session folders: ``<root>/ablate-ray-<pid>-<random>``; removed afterwards, or by ``ablate gc`` after a kill."""
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -78,8 +80,7 @@ class RayExecutor:
         if self._address is None:
             # Reachable from this machine only, so a token would protect nothing; without it $HOME may be read-only.
             os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-            # Unix sockets inside: the whole path must stay below 107 bytes.
-            self._temp = Path(tempfile.mkdtemp(prefix=f"{TEMP_PREFIX}{os.getpid()}-", dir="/tmp"))
+            self._temp = Path(tempfile.mkdtemp(prefix=f"{TEMP_PREFIX}{os.getpid()}-", dir=TEMP_ROOT))
             options |= {"_temp_dir": str(self._temp), "include_dashboard": False}
         import ray
 

@@ -1,7 +1,6 @@
 """``ablate gc``: delete what no study asks for."""
 
 import shutil
-import tempfile
 from pathlib import Path
 
 import click
@@ -9,7 +8,7 @@ import psutil
 
 from ablate.cli.inputs import takes_store
 from ablate.durable import guarded
-from ablate.runner import TEMP_PREFIX
+from ablate.runner import TEMP_PREFIX, TEMP_ROOT
 from ablate.store import CellDir, PackDir, Store
 
 
@@ -56,7 +55,7 @@ def _is_finished(pack: PackDir, store: Store) -> bool:
 def _dead_sessions() -> list[Path]:
     """Ray's session folders of drivers that were killed."""
     found = []
-    for path in Path(tempfile.gettempdir()).glob(f"{TEMP_PREFIX}*-*"):
+    for path in TEMP_ROOT.glob(f"{TEMP_PREFIX}*-*"):
         pid = path.name.removeprefix(TEMP_PREFIX).split("-")[0]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
             found.append(path)

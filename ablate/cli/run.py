@@ -5,6 +5,7 @@ from typing import Any, Literal
 import click
 
 from ablate.cli.inputs import selects, takes_store, takes_study
+from ablate.cli.output import duration
 from ablate.cli.plan import summary
 from ablate.cli.verdicts import print_verdicts
 from ablate.plan import make_plan
@@ -63,11 +64,15 @@ def command(
             mlflow=not no_mlflow,
             report=not no_report,
         )
+        if plan.estimate is not None and plan.missing():
+            click.echo(f"Expected to take about {duration(plan.estimate.seconds)}.")
         if not todo(picked, rerun_failed=options.rerun_failed):
             click.echo("Nothing to train.")
         outcome = drive(plan, picked, store, options, _say)
     if outcome.rendered is not None:
         print_verdicts(outcome.rendered.verdicts)
+        for warning in outcome.rendered.warnings:
+            click.echo(f"Warning: {warning}")
         click.echo(f"Report  {outcome.rendered.pdf}")
     for what, link in outcome.links.items():
         click.echo(f"MLflow  {what}: {link}")

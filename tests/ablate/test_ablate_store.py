@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import resource
@@ -5,7 +6,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
+from ablate import faults
 from ablate.durable import Journal, read_lines, replacing, write_json
 from ablate.errors import LockedError, StoreError, UsageError
 from ablate.locks import Lock, held
@@ -170,3 +173,29 @@ def test_forgetting_a_cell_keeps_its_attempts(store):
     cell.add_attempt({"attempt": 1, "state": "FAILED"})
     cell.forget()
     assert (cell.state(), cell.rows(), len(cell.attempts())) == ("MISSING", [], 1)
+
+
+def test_a_status_that_cannot_be_read_is_an_error_not_a_missing_cell(store):
+    # A directory in its place stands for any read error: permissions would not stop root.
+    (store.cell("a" * 16).path / "status.json").mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"cannot read .*status\.json: Is a directory"):
+        store.cell("a" * 16).state()
+
+
+@pytest.mark.parametrize(
+    ("error", "of_the_machine"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (FileNotFoundError(errno.ENOENT, "no such texture"), False),
+        (MemoryError(), True),
+        (BrokenPipeError(errno.EPIPE, "the simulator died"), True),
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("num_envs must be divisible by M"), False),
+        (StoreError("cannot write"), True),
+    ],
+)
+def test_only_the_machines_errors_are_tried_again(error, of_the_machine):
+    assert faults.is_infrastructure(error) is of_the_machine
+    assert "\n" not in faults.sentence(error)
