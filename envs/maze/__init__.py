@@ -1,6 +1,6 @@
 """Point mazes: continuous navigation in the plane, cheap enough for thousands of copies on one core."""
 
-from envs.maze.options import DeceptiveOptions, OpenOptions
+from envs.maze.options import CrossroadsOptions, DeceptiveOptions, OpenOptions
 from envs.registry import EnvSpec
 
 _METRICS = ("success", "trap", "coverage")
@@ -16,6 +16,16 @@ SPECS = (
         score_range=(0.03, 2.19),
         sources=_SOURCES,
         summary="2-D point behind a U-shaped dead end: dense reward leads into the trap, the way out leads away first",
+    ),
+    EnvSpec(
+        id="maze/crossroads",
+        entry="envs.maze.crossroads:Crossroads",
+        options=CrossroadsOptions,
+        version=1,
+        metrics=("success", "decoy", "coverage"),
+        score_range=(0.14, 2.0),
+        sources=_SOURCES,
+        summary="2-D point where four arms meet: three pay at once, the best one only at its end",
     ),
     EnvSpec(
         id="maze/open",

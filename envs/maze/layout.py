@@ -14,7 +14,7 @@ The arena is the square [-1, 1] x [-1, 1]; boxes are (x0, x1, y0, y1). The decep
 
 from dataclasses import dataclass
 
-from envs.maze.options import DeceptiveOptions, OpenOptions
+from envs.maze.options import CrossroadsOptions, DeceptiveOptions, OpenOptions
 
 Box = tuple[float, float, float, float]
 
@@ -60,3 +60,11 @@ def blocked_start(options: DeceptiveOptions) -> Box | None:
         if x0 <= x + noise and x - noise <= x1 and y0 <= y + noise and y - noise <= y1:
             return x0, x1, y0, y1
     return None
+
+
+def crossroads_layout(options: CrossroadsOptions) -> Layout:
+    """Four arms that meet in the middle, where the point starts; the corners are wall."""
+    near, far = options.half_width, 1.0
+    sides = ((-far, -near), (near, far))
+    walls = tuple((x0, x1, y0, y1) for x0, x1 in sides for y0, y1 in sides)
+    return Layout(walls=walls, start=(0.0, 0.0), goal=(1.0, 0.0), trap=None)

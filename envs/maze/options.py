@@ -7,23 +7,32 @@ from annotated_types import Ge, Gt, Le
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OpenOptions:
-    """Options every point maze has.
+class PointOptions:
+    """How every point moves.
 
     Attributes:
         time_limit: Steps after which an episode is truncated.
         speed: Largest displacement per step and axis, arena units.
         response: Share of the gap between velocity and commanded velocity closed per step; 1 is no inertia.
         start_noise: Half the side of the square of start positions, arena units.
-        goal_radius: The goal is reached within this distance, arena units.
-        progress_weight: Reward for covering the whole straight line from start to goal, paid as it is covered.
-        goal_bonus: Reward for reaching the goal, which ends the episode.
     """
 
     time_limit: Annotated[int, Ge(1)] = 128
     speed: Annotated[float, Gt(0), Le(1)] = 0.12
     response: Annotated[float, Gt(0), Le(1)] = 0.5
     start_noise: Annotated[float, Ge(0), Le(0.3)] = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenOptions(PointOptions):
+    """Options of a maze with a goal.
+
+    Attributes:
+        goal_radius: The goal is reached within this distance, arena units.
+        progress_weight: Reward for covering the whole straight line from start to goal, paid as it is covered.
+        goal_bonus: Reward for reaching the goal, which ends the episode.
+    """
+
     goal_radius: Annotated[float, Gt(0), Le(0.2)] = 0.12
     progress_weight: Annotated[float, Ge(0)] = 0.2
     goal_bonus: Annotated[float, Ge(0)] = 2.0
@@ -55,3 +64,25 @@ class DeceptiveOptions(OpenOptions):
                 f"the start square meets a wall at x {x0:g} to {x1:g}, y {y0:g} to {y1:g}: "
                 "make start_noise, lip or gap smaller"
             )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CrossroadsOptions(PointOptions):
+    """Options of the crossroads: what its arms are worth and how well the best one hides.
+
+    Attributes:
+        half_width: Of every arm, arena units.
+        best_worth: Return of reaching the end of the best arm (to the right).
+        decoy_worth: Return of reaching the end of any other arm.
+        steepness: Exponent of the best arm's worth, ``best_worth * depth**steepness``: the larger, the more of the arm
+            must be walked before it beats a decoy, whose worth is linear.
+    """
+
+    time_limit: Annotated[int, Ge(1)] = 64
+    speed: Annotated[float, Gt(0), Le(1)] = 0.08
+    response: Annotated[float, Gt(0), Le(1)] = 0.3
+    start_noise: Annotated[float, Ge(0), Le(0.05)] = 0.05
+    half_width: Annotated[float, Ge(0.1), Le(0.5)] = 0.2
+    best_worth: Annotated[float, Gt(0)] = 2.0
+    decoy_worth: Annotated[float, Ge(0)] = 0.5
+    steepness: Annotated[float, Ge(1)] = 8.0

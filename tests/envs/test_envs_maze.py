@@ -6,7 +6,8 @@ import torch
 from envs import registry
 from envs.maze.layout import Layout, deceptive_layout
 from envs.maze.options import DeceptiveOptions, OpenOptions
-from envs.maze.point_maze import CELLS, PointMaze
+from envs.maze.point import CELLS
+from envs.maze.point_maze import PointMaze
 from envs.maze.walls import Walls
 
 BOX = (0.2, 0.3, -0.5, 0.5)
