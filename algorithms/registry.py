@@ -6,11 +6,12 @@ Importing this module imports no torch. Third parties add theirs through the ent
 
 import difflib
 import importlib
-import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+
+from envs.entry_points import registered
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,11 +51,8 @@ def algorithms() -> dict[str, Algorithm]:
     from algorithms.ppo import ALGORITHMS as PPO
     from algorithms.sapg import ALGORITHMS as SAPG
 
-    found = {one.name: one for one in (*PPO, *SAPG)}
-    for entry in importlib.metadata.entry_points(group="ablate.algorithms"):
-        one = entry.load()
-        found[one.name] = one
-    return found
+    own = {one.name: one for one in (*PPO, *SAPG)}
+    return own | dict(registered("ablate.algorithms", Algorithm, "name", own))
 
 
 def find(name: str) -> Algorithm:

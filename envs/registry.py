@@ -6,11 +6,12 @@ through the entry-point group ``ablate.envs`` (an entry whose object is an ``Env
 
 import difflib
 import importlib
-import importlib.metadata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from envs.entry_points import registered
 
 if TYPE_CHECKING:
     import torch
@@ -67,11 +68,8 @@ def _own_specs() -> list[EnvSpec]:
 @cache
 def specs() -> dict[str, EnvSpec]:
     """All environments by id: our own, then those that installed packages register."""
-    found = {spec.id: spec for spec in _own_specs()}
-    for entry in importlib.metadata.entry_points(group="ablate.envs"):
-        spec = entry.load()
-        found[spec.id] = spec
-    return found
+    own = {spec.id: spec for spec in _own_specs()}
+    return own | dict(registered("ablate.envs", EnvSpec, "id", own))
 
 
 def find(env_id: str) -> EnvSpec:

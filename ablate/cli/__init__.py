@@ -16,6 +16,7 @@ import click
 
 from ablate import __version__
 from ablate.errors import AblateError, InfrastructureError, UsageError
+from envs.entry_points import PluginError
 
 VERBS = {
     "validate": "Check a study file; report every problem with its line.",
@@ -96,6 +97,9 @@ def run(args: list[str]) -> int:
     except AblateError as error:
         click.echo(str(error), err=True)
         return error.exit_code
+    except PluginError as error:
+        click.echo(str(error), err=True)
+        return InfrastructureError.exit_code
     except click.ClickException as error:
         error.show()
         return UsageError.exit_code
