@@ -22,7 +22,7 @@ def test_the_sapg_study_is_the_five_ablations_with_their_controls():
     assert {one.name: one.label for one in study.variants if one.role == "ablation"} == {
         "NoAggregate": "aggregation: leader_follower → on_policy_only",
         "SymmetricAggregate": "aggregation: leader_follower → symmetric",
-        "NoLatents": "conditioning: latents(dim=64) → none",
+        "NoLatents": "conditioning: latents(dim=128) → none",
         "NoEntropy": "entropy: ladder(sigma=0.01) → none",
         "VaryM[2]": "num_policies: 6 → 2",
         "VaryM[4]": "num_policies: 6 → 4",
