@@ -40,7 +40,7 @@ class StackedLinear(nn.Module):
         if extra_weight is not None:
             weight = torch.cat([weight, extra_weight], dim=1)
         if weight.shape[0] == 1:  # a batched product of one is slower than a plain one
-            return torch.addmm(self.bias.view(1, -1), x[0], weight[0]).unsqueeze(0)
+            return torch.addmm(self.bias.view(1, -1), x.squeeze(0), weight.squeeze(0)).unsqueeze(0)
         return torch.baddbmm(self.bias.flatten(0, 1), x, weight)
 
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from algorithms.ppo import advantages
+from algorithms.ppo.allocator import keep_freed_memory
 from algorithms.ppo.collector import Actor, Collector, one_hot_policies
 from algorithms.ppo.config import Lstm, PPOConfig
 from algorithms.ppo.describe import describe
@@ -59,6 +60,8 @@ class PPOTrainer:
         self.config, self.seeds, self.device = config, tuple(seeds), torch.device(device)
         self.env_steps = 0
         choose_matmul()
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self._make_env, self._num_envs = make_env, num_envs
         self.env = make_env(num_envs, [stream_seed(seed, "env") for seed in seeds])
         self.policies = self._policy_set()

@@ -91,11 +91,11 @@ class Updater:
         return statistics, self.optimizer.step()
 
     def _parts(self, rows: Tensor, state: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Cut a minibatch so that one part's activations fit a CPU's cache; a GPU takes it whole."""
+        """Cut a minibatch evenly, so that one part's activations fit a CPU's cache; a GPU takes it whole."""
         if rows.device.type != "cpu":
             return [(rows, state)]
-        chunks = max(1, CPU_PART_ROWS // (rows.shape[0] * rows.shape[2]))
-        return list(zip(rows.split(chunks, dim=1), state.split(chunks, dim=1), strict=True))
+        parts = min(-(-rows.shape[:3].numel() // CPU_PART_ROWS), rows.shape[1])
+        return list(zip(rows.tensor_split(parts, dim=1), state.tensor_split(parts, dim=1), strict=True))
 
     def _normalized(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         flat = rows.flatten(1, 2)
