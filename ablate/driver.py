@@ -88,7 +88,7 @@ def drive(plan: Plan, picked: Sequence[PlannedCell], store: Store, options: Opti
         for one in picked:
             if one.state == "failed":
                 store.cell(one.cell.hash).forget()
-    place = store.study(study.study)
+    place = store.study(study.record)
     manifest = manifest_of(plan, store)
     changed = _science(place.manifest()) != _science(manifest)
     place.write_manifest(manifest)
@@ -108,7 +108,7 @@ def drive(plan: Plan, picked: Sequence[PlannedCell], store: Store, options: Opti
     for problem in _unfinished([one.cell for one in picked], problems, store, stop):
         say(problem)
     code = _exit_code(list(states.values()), stop)
-    rendered = _report(store, study.study, say) if options.report and not stop.signal else None
+    rendered = _report(store, study.record, say) if options.report and not stop.signal else None
     links = _finish_mirror(mirroring, code, rendered, say)
     if links is None:
         links = (place.mirror() or {}).get("links", {}) if options.mlflow else {}
@@ -198,7 +198,7 @@ def _executor(options: Options, study: Study, store: Store) -> Executor:
         return SerialExecutor(store, retries=retries)
     from ablate.runner import RayExecutor
 
-    return RayExecutor(store, study=study.study, retries=retries, address=options.address)
+    return RayExecutor(store, study=study.record, retries=retries, address=options.address)
 
 
 def _say_start(packs: Sequence[Pack], shares: Slots, say: Say) -> None:

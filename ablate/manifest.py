@@ -19,7 +19,7 @@ def manifest_of(plan: "Plan", store: Store) -> dict[str, Any]:
     primary = study.metrics.primary
     return {
         "schema": SCHEMA,
-        "study": study.study,
+        "study": study.record,
         "question": study.question,
         "home": str(store.home),
         "profile": study.profile,
@@ -76,6 +76,6 @@ def write_manifest(plan: "Plan", store: Store) -> Path:
     Returns:
         Its path.
     """
-    directory = store.study(plan.study.study)
+    directory = store.study(plan.study.record)
     directory.write_manifest(manifest_of(plan, store))
     return directory.manifest_path

@@ -140,12 +140,9 @@ def _check_readable(store: Store) -> None:
 
 
 def _reconciled(planned: list[PlannedCell], study: Study, store: Store) -> tuple[list[PlannedCell], list[str]]:
-    """Tell stale cells from new ones, and find orphans, by the manifest of the study's last run.
-
-    Only a manifest of the same profile counts: another profile is another scale, and its cells stay wanted.
-    """
-    manifest = store.study(study.study).manifest()
-    if manifest is None or manifest.get("profile") != study.profile:
+    """Tell stale cells from new ones, and find orphans, by the manifest of the study's last run."""
+    manifest = store.study(study.record).manifest()
+    if manifest is None:
         return planned, []
     wanted = {one.cell.hash for one in planned}
     gone = [entry["hash"] for entry in manifest.get("cells", ()) if entry["hash"] not in wanted]

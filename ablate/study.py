@@ -93,6 +93,11 @@ class Study:
     overrides: tuple[str, ...]
     text: str = field(repr=False)
 
+    @property
+    def record(self) -> str:
+        """The name under which store, MLflow and report keep what a run left: each profile is a record of its own."""
+        return self.study if self.profile is None else f"{self.study}@{self.profile}"
+
     def variant(self, name: str) -> "Variant":
         """The variant of that name.
 

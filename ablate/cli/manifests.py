@@ -10,7 +10,7 @@ from ablate.store import Json, Store
 def named_study(reference: str) -> str:
     """The study's name: a file is read for it, anything else is the name itself.
 
-    A profile or an override changes cells, never the name, so the file's text is enough.
+    A file stands for its own values; what a profile left is called by name, ``STUDY@PROFILE``.
     """
     if Path(reference).suffix not in (".yaml", ".yml") and not Path(reference).is_file():
         return reference

@@ -22,7 +22,7 @@ def command(study: Study, store: Store, select: tuple[str, ...], dry_run: bool) 
     picked = [one.cell for one in chosen(make_plan(study, store, probe=False).cells, select, study)]
     failed = [cell for cell in picked if store.cell(cell.hash).state() == "FAILED"]
     if not dry_run and failed:
-        with store.study(study.study).lock():
+        with store.study(study.record).lock():
             for cell in failed:
                 store.cell(cell.hash).forget()
     for cell in failed:

@@ -51,7 +51,7 @@ def command(
     if dry_run:
         return _dry_run(study, store, select, exclude, rerun_failed=rerun is not None)
     store.check_writable()
-    with store.study(study.study).lock():
+    with store.study(study.record).lock():
         plan = make_plan(study, store, probe=False)
         picked = _picked(plan.cells, study, select, exclude)
         click.echo(f"{study.study}{f' ({study.profile})' if study.profile else ''}: {summary(plan)}")
