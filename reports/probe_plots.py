@@ -25,8 +25,16 @@ _POINTS = 80
 
 
 def probe_columns(table: ScoreTable) -> list[str]:
-    """``probe/*`` columns, and those ``check/*`` columns that move during some run."""
-    names = sorted({name for run in table.runs for name in run.extras}, key=lambda name: (name[:5] != "probe", name))
+    """``probe/*`` columns that compare variants, and those ``check/*`` columns that move during some run.
+
+    What a single variant reports (the KL of a sixteenth policy) has nothing to be held against.
+    """
+    owners: dict[str, set[str]] = {}
+    for run in table.runs:
+        for name in run.extras:
+            owners.setdefault(name, set()).add(run.cell.variant)
+    alone = 1 if len({run.cell.variant for run in table.runs}) > 1 else 0
+    names = sorted((name for name in owners if len(owners[name]) > alone), key=lambda name: (name[:5] != "probe", name))
     return [name for name in names if name.startswith("probe/") or _moves(table, name)]
 
 

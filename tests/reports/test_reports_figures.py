@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
@@ -129,3 +131,12 @@ def test_labels_escape_mathematics_cut_in_the_middle_and_mark_missing_glyphs():
 )
 def test_step_axis_names_its_unit(budget, unit):
     assert unit in step_unit(budget)[1]
+
+
+def test_a_probe_of_a_single_variant_has_no_panel(study):
+    def alone(run):
+        return {"probe/kl_to_leader_15": run.extras["probe/kl_to_leader"]} if run.cell.variant == "PPO" else {}
+
+    runs = [dataclasses.replace(run, extras={**run.extras, **alone(run)}) for run in study.table.runs]
+    assert any("probe/kl_to_leader_15" in run.extras for run in runs)
+    assert "probe/kl_to_leader_15" not in probe_columns(dataclasses.replace(study.table, runs=runs))
