@@ -96,8 +96,8 @@ class Collector:
             actions = distribution.sample(params, self._streams)
             row = rollout.rows[:, :, step]
             layout(row, "obs").copy_(obs)
-            if (privileged := row[..., layout.columns["critic_obs"]]).shape[-1]:
-                privileged.copy_(critic_obs)
+            if layout.privileged:
+                layout(row, "critic_obs").copy_(critic_obs)
             layout(row, "action").copy_(actions)
             layout(row, "params").copy_(params)
             layout(row, "logp_behaviour").copy_(distribution.log_prob(params, actions))

@@ -59,10 +59,14 @@ class RowLayout:
         block = rows[..., self.columns["policy"]]
         return block if block.shape[-1] else None
 
+    @property
+    def privileged(self) -> bool:
+        """Whether the critic has observations of its own."""
+        return self.columns["critic_obs"].start != self.columns["critic_obs"].stop
+
     def critic_obs(self, rows: Tensor) -> Tensor:
         """What the critic sees: its own block, or the policy's observation."""
-        block = rows[..., self.columns["critic_obs"]]
-        return block if block.shape[-1] else rows[..., self.columns["obs"]]
+        return rows[..., self.columns["critic_obs" if self.privileged else "obs"]]
 
 
 @dataclass(slots=True)

@@ -57,7 +57,7 @@ class Updater:
             for index in indices:
                 rows, state = batch.take(index)
                 if epoch == 0 and config.normalizer_update == "first_epoch":
-                    self._observe(rows)
+                    observe(self._actor, self._layout, rows)
                 statistics, norm = self._step(rows, state)
                 total += statistics
                 norms += norm
@@ -100,7 +100,7 @@ class Updater:
     def _normalized(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         flat = rows.flatten(1, 2)
         obs = self._actor.obs_normalizer.normalize(self._layout(flat, "obs"))
-        if self._layout.columns["critic_obs"] == slice(obs.shape[-1], obs.shape[-1]):
+        if not self._layout.privileged:
             return obs, obs
         return obs, self._actor.critic_normalizer.normalize(self._layout.critic_obs(flat))
 
@@ -112,9 +112,6 @@ class Updater:
         # A shuffled minibatch holds as many rows of a policy as chance has it, another number for every seed.
         group = rows.shape[1] if self._config.minibatch_layout == "shuffled" else None
         return Dispatch(policy[:, :, 0].argmax(-1), networks, rows.shape[2], group)
-
-    def _observe(self, rows: Tensor) -> None:
-        observe(self._actor, self._layout, rows)
 
     def state_dict(self) -> dict:
         """Optimiser (with the parameters) and permutation streams."""
@@ -130,5 +127,5 @@ def observe(actor: Actor, layout: RowLayout, rows: Tensor) -> None:
     """Take the observations of ``rows [K, c, S, F]`` into the running statistics, without the one-hot policies."""
     flat = rows.flatten(1, 2)
     actor.obs_normalizer.update(layout(flat, "obs"))
-    if layout.columns["critic_obs"].start != layout.columns["critic_obs"].stop:
+    if layout.privileged:
         actor.critic_normalizer.update(layout.critic_obs(flat))

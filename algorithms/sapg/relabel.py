@@ -105,12 +105,11 @@ class Relabeller:
         layout, shape, steps = self._layout, rows.shape[:3], rows.shape[2]
         flat, flat_policy = rows.flatten(1, 2), policy.flatten(1, 2)
         obs = layout(flat, "obs")
-        privileged = rollout.next_critic_obs.shape[-1] > 0
-        critic_obs = layout.critic_obs(flat) if privileged else obs
+        critic_obs = layout.critic_obs(flat) if layout.privileged else obs
         params, values, states = self._actor(obs, critic_obs, flat_policy, state, layout(rows, "reset") > 0)
         next_obs = take_chunks(_chunks(rollout.next_obs, steps), index).flatten(1, 2)
         next_critic = (
-            take_chunks(_chunks(rollout.next_critic_obs, steps), index).flatten(1, 2) if privileged else next_obs
+            take_chunks(_chunks(rollout.next_critic_obs, steps), index).flatten(1, 2) if layout.privileged else next_obs
         )
         # Each next state is one more step from the state after its row: B sequences of one step.
         no_resets = torch.zeros(*next_obs.shape[:2], 1, dtype=torch.bool, device=obs.device)

@@ -13,6 +13,8 @@ Deviations from the paper:
 * The paper does not name the on-policy advantage: GAE (its lambda is in the tables); only critic targets are 3-step.
 * Ratios are bounded by e^20 in the exponent: an unbounded one overflows and poisons its minibatch.
 * One mean and variance standardises the advantages of all policies together, as the public code does (paper: silent).
+* A recurrent learner reads a relabelled chunk from the state its follower stored at the chunk's start; the public code
+  takes the follower's stored state at every step.
 * phi_j enters the actor's and the critic's first layer (paper: both networks are conditioned on the same phi_j).
 
 Differences between paper and public code are options of ``SAPGConfig``; ``presets.py`` sets them all.
