@@ -46,9 +46,12 @@ def check_names(problems: Problems) -> None:
 def check_fit(drafts: Sequence[Draft], task: "Task", problems: Problems) -> None:
     """Combinations that no single field can show, for every variant on a task; the baseline's are said once."""
     inherited: set[tuple[str, str]] = set()
+    facts = env_registry.find(task.env).facts(task.num_envs, task.options)
     for draft in drafts:
-        found: Callable[[int], list[tuple[str, str]]] | None = getattr(draft.variant.config, "problems", None)
-        here = found(task.num_envs) if found is not None else []
+        found: Callable[[env_registry.TaskFacts], list[tuple[str, str]]] | None = getattr(
+            draft.variant.config, "problems", None
+        )
+        here = found(facts) if found is not None else []
         for field, sentence in here:
             if (field, sentence) in inherited:
                 continue

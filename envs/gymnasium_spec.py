@@ -37,6 +37,7 @@ SPECS = (
         sources=("envs.gymnasium_adapter", "envs.gymnasium_copies", "envs.gymnasium_snapshot", "envs.streams"),
         summary="any environment registered with gymnasium, e.g. gymnasium:HalfCheetah-v5",
         check="envs.gymnasium_spec:check_id",
+        episode_steps=lambda options: options.max_episode_steps,
     ),
 )
 

@@ -20,6 +20,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TaskFacts:
+    """What a config may be checked against before anything is built.
+
+    Attributes:
+        num_envs: Copies per seed.
+        max_episode_steps: No episode (for meta-RL tasks: no trial) is longer; None when it is not known yet.
+        task_parameters: Whether its copies tell the parameters of their current task (``envs.trials.MetaEnv``).
+    """
+
+    num_envs: int
+    max_episode_steps: int | None
+    task_parameters: bool
+
+    @classmethod
+    def of(cls, env: "VectorEnv") -> "TaskFacts":
+        """The facts of an environment that is built."""
+        return cls(num_envs=env.num_envs, max_episode_steps=env.max_episode_steps, task_parameters=hasattr(env, "task"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EnvSpec:
     """One registered environment.
 
@@ -39,6 +59,9 @@ class EnvSpec:
             tensors are ``[N, ...]``; ``envs.seed_stack.SeedStack`` adds the axis.
         check: For a family of tasks (``id`` ends in a colon): ``module:callable`` that is given what follows the colon
             and raises ``UnknownEnvError`` when there is no such task. Must not import torch.
+        episode_steps: Longest episode under given options (for meta-RL tasks: longest trial), so that a study whose
+            algorithm cannot cope is refused before anything is built; None when it is not known.
+        task_parameters: True for a meta-RL task: the environment has ``task``, the parameters of each copy's trial.
     """
 
     id: str
@@ -51,6 +74,13 @@ class EnvSpec:
     summary: str
     fused: bool = True
     check: str | None = None
+    episode_steps: Callable[[Any], int | None] | None = None
+    task_parameters: bool = False
+
+    def facts(self, num_envs: int, options: Any) -> TaskFacts:
+        """What a config may be checked against; ``options`` is an instance of the options dataclass."""
+        longest = None if self.episode_steps is None else self.episode_steps(options)
+        return TaskFacts(num_envs=num_envs, max_episode_steps=longest, task_parameters=self.task_parameters)
 
 
 class UnknownEnvError(ValueError):

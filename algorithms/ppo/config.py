@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import Discriminator
 
+from envs.registry import TaskFacts
+
 PositiveInt = Annotated[int, Ge(1)]
 Hidden = Annotated[tuple[PositiveInt, ...], MinLen(1)]
 Activation = Literal["elu", "relu", "tanh"]
@@ -113,7 +115,7 @@ class PPOConfig:
         """Rows a minibatch should hold."""
         return self.minibatch_rows_per_env * num_envs
 
-    def problems(self, num_envs: int) -> list[tuple[str, str]]:
+    def problems(self, task: TaskFacts) -> list[tuple[str, str]]:
         """What no single field can show: ``(field, sentence)`` for every impossible combination."""
         found = []
         low, high = self.learning_rate_range

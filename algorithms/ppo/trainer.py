@@ -35,6 +35,7 @@ from algorithms.ppo.rollout import Rollout, allocate
 from algorithms.ppo.rows import Batch, RowLayout
 from algorithms.ppo.update import Updater, observe
 from algorithms.trainer import MakeEnv, Metrics
+from envs.registry import TaskFacts
 from envs.streams import stream_seed
 
 
@@ -55,8 +56,6 @@ class PPOTrainer:
         Raises:
             ValueError: The config cannot work with this environment.
         """
-        if problems := config.problems(num_envs):
-            raise ValueError("; ".join(f"{field}: {sentence}" for field, sentence in problems))
         self.config, self.seeds, self.device = config, tuple(seeds), torch.device(device)
         self.env_steps = 0
         choose_matmul()
@@ -64,6 +63,9 @@ class PPOTrainer:
             keep_freed_memory()
         self._make_env, self._num_envs = make_env, num_envs
         self.env = make_env(num_envs, [stream_seed(seed, "env") for seed in seeds])
+        if problems := config.problems(TaskFacts.of(self.env)):
+            self.env.close()
+            raise ValueError("; ".join(f"{field}: {sentence}" for field, sentence in problems))
         self.policies = self._policy_set()
         self._policy_of_env = self._assign_policies(num_envs)
         self._build()

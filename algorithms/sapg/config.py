@@ -13,6 +13,7 @@ from algorithms.ppo.config import PositiveInt, PPOConfig
 from algorithms.sapg.aggregation import Aggregation, LeaderFollower
 from algorithms.sapg.conditioning import Conditioning, Latents
 from algorithms.sapg.entropy import Entropy, Ladder
+from envs.registry import TaskFacts
 
 
 def _num_policies_violation(value: Any, config: "SAPGConfig", measured: Measured) -> str | None:
@@ -76,9 +77,9 @@ class SAPGConfig(PPOConfig):
     sigma: Literal["per_policy", "shared"] = "per_policy"
     kl_rows: Literal["on_policy_only", "all"] = "on_policy_only"
 
-    def problems(self, num_envs: int) -> list[tuple[str, str]]:
+    def problems(self, task: TaskFacts) -> list[tuple[str, str]]:
         """What no single field can show: ``(field, sentence)`` for every impossible combination."""
-        found = PPOConfig.problems(self, num_envs)
+        found, num_envs = PPOConfig.problems(self, task), task.num_envs
         if num_envs % self.num_policies:
             near = sorted(range(1, num_envs + 1), key=lambda m: (num_envs % m != 0, abs(m - self.num_policies)))[0]
             found.append(

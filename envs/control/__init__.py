@@ -30,6 +30,10 @@ class CartPoleOptions:
     time_limit: Annotated[int, Ge(1)] = 500
 
 
+def _time_limit(options: PendulumOptions | CartPoleOptions) -> int:
+    return options.time_limit
+
+
 SPECS = (
     EnvSpec(
         id="control/pendulum",
@@ -40,6 +44,7 @@ SPECS = (
         score_range=(-1200.0, -150.0),
         sources=("envs.control", "envs.batched", "envs.streams"),
         summary="swing a pendulum up and hold it (dynamics of gymnasium's Pendulum-v1), continuous torque",
+        episode_steps=_time_limit,
     ),
     EnvSpec(
         id="control/cartpole",
@@ -49,5 +54,6 @@ SPECS = (
         score_range=(22.0, 500.0),
         sources=("envs.control", "envs.batched", "envs.streams"),
         summary="balance a pole on a cart (dynamics of gymnasium's CartPole-v1), two discrete actions",
+        episode_steps=_time_limit,
     ),
 )

@@ -58,7 +58,7 @@ class ToyConfig:
     fault_seed: int = -1
     once: str = ""
 
-    def problems(self, num_envs):
+    def problems(self, task):
         return []
 
 
@@ -83,6 +83,7 @@ ENV = EnvSpec(
     version=1,
     sources=("toy_plugin",),
     summary="a random walk",
+    episode_steps=lambda options: options.length,
 )
 
 

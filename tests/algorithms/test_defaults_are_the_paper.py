@@ -13,6 +13,7 @@ from algorithms.ppo.config import Lstm, Mlp, PPOConfig
 from algorithms.sapg.config import SAPGConfig
 from algorithms.sapg.presets import PRESETS
 from algorithms.sapg.trainer import SAPGTrainer
+from envs.registry import TaskFacts
 
 # Table 4, AllegroHand; the baseline PPO has the same.
 ALLEGRO_HAND = {
@@ -140,7 +141,7 @@ def test_a_preset_names_fields_that_exist_and_builds(name):
     algorithm = registry.find("sapg")
     assert algorithm.presets[name] is PRESETS[name]
     config = preset(name)
-    assert config.problems(24_576) == []
+    assert config.problems(TaskFacts(num_envs=24_576, max_episode_steps=None, task_parameters=False)) == []
     # The paper's own widths are for the parameter counts below; training is tried with narrow layers.
     narrow = {"hidden": (8,)} | ({"hidden_size": 6} if isinstance(config.network, Lstm) else {})
     config = dataclasses.replace(config, network=dataclasses.replace(config.network, **narrow))

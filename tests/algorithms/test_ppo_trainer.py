@@ -282,6 +282,17 @@ class TestRefusals:
         with pytest.raises(ValueError, match="a shared trunk cannot serve"):
             ppo(env=PrivilegedPoint, trunk="shared")
 
+    def test_a_refused_environment_is_released(self):
+        closed = []
+
+        class Closing(Point):
+            def close(self):
+                closed.append(True)
+
+        with pytest.raises(ValueError, match="chunk_steps"):
+            ppo(env=Closing, chunk_steps=3)
+        assert closed == [True]
+
 
 @pytest.mark.slow
 def test_ppo_learns_to_balance_a_pole():

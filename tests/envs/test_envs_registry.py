@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from envs import registry
-from envs.registry import EnvSpec, UnknownEnvError
+from envs.registry import EnvSpec, TaskFacts, UnknownEnvError
 from envs.seed_stack import SeedStack
 
 
@@ -64,6 +64,29 @@ def test_options_reach_the_environment():
     env = registry.make("maze/deceptive", num_envs=2, seeds=[0], options=DeceptiveOptions(time_limit=7))
     assert env.max_episode_steps == 7
     assert registry.make("maze/deceptive", num_envs=2, seeds=[0]).max_episode_steps == DeceptiveOptions().time_limit
+
+
+@pytest.mark.parametrize("env_id", [one for one in registry.specs() if not one.endswith(":")])
+def test_a_spec_knows_what_the_built_environment_will_say(env_id):
+    spec = registry.find(env_id)
+    env = registry.make(env_id, num_envs=2, seeds=[0])
+    assert spec.facts(2, spec.options()) == TaskFacts.of(env)
+    env.close()
+
+
+def test_facts_follow_the_options_and_are_none_where_unknown():
+    from envs.gymnasium_spec import GymnasiumOptions
+
+    spec = registry.find("maze/open")
+    assert spec.facts(3, spec.options(time_limit=9)) == TaskFacts(
+        num_envs=3, max_episode_steps=9, task_parameters=False
+    )
+    family = registry.find("gymnasium:CartPole-v1")
+    assert family.facts(3, GymnasiumOptions()).max_episode_steps is None
+    assert family.facts(3, GymnasiumOptions(max_episode_steps=9)).max_episode_steps == 9
+    assert EnvSpec(
+        id="a", entry="b:c", options=NoOptions, version=1, sources=(), summary="", task_parameters=True
+    ).facts(1, NoOptions()) == TaskFacts(num_envs=1, max_episode_steps=None, task_parameters=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,4 +33,5 @@ SPEC = EnvSpec(
     sources=("my_lab.docking", "envs.streams"),
     summary="bring a drifting boat to rest at the quay, continuous thrust",
     fused=False,
+    episode_steps=lambda options: options.time_limit,
 )

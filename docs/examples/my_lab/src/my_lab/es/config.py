@@ -7,6 +7,7 @@ from annotated_types import Ge, Gt, MultipleOf
 from pydantic import Discriminator
 
 from algorithms.component import Component, Measured
+from envs.registry import TaskFacts
 
 if TYPE_CHECKING:
     import torch
@@ -77,9 +78,9 @@ class ESConfig:
     learning_rate: Annotated[float, Gt(0)] = 0.1
     sampling: Sampling = Mirrored()
 
-    def problems(self, num_envs: int) -> list[tuple[str, str]]:
+    def problems(self, task: TaskFacts) -> list[tuple[str, str]]:
         """What no single field can show: ``(field, sentence)``; a study that asks for it is refused with its line."""
-        if num_envs % self.population:
-            sentence = f"num_envs = {num_envs} cannot be shared out evenly over a population of {self.population}"
+        if task.num_envs % self.population:
+            sentence = f"num_envs = {task.num_envs} cannot be shared out evenly over a population of {self.population}"
             return [("population", sentence)]
         return []

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from algorithms.ppo.evaluation import play_episodes
 from algorithms.trainer import MakeEnv, Metrics
+from envs.registry import TaskFacts
 from envs.streams import Streams, stream_seed
 from my_lab.es.config import ESConfig
 
@@ -40,13 +41,14 @@ class ESTrainer:
         Raises:
             ValueError: The population does not fit the number of environments.
         """
-        if problems := config.problems(num_envs):
-            raise ValueError("; ".join(f"{field}: {sentence}" for field, sentence in problems))
         self.config, self.seeds, self.device = config, tuple(seeds), torch.device(device)
         self.env_steps = 0
         self._make_env = make_env
         # One named stream per purpose: what one purpose draws shifts nobody else, and no seed sees another's numbers.
         self.env = make_env(num_envs, [stream_seed(seed, "env") for seed in seeds])
+        if problems := config.problems(TaskFacts.of(self.env)):
+            self.env.close()
+            raise ValueError("; ".join(f"{field}: {sentence}" for field, sentence in problems))
         self._noise = Streams(seeds, "perturbation", self.device)
         space = self.env.action_space
         self._outputs = int(space.n) if isinstance(space, gymnasium.spaces.Discrete) else int(np.prod(space.shape))
