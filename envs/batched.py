@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import torch
@@ -11,6 +11,18 @@ from envs.streams import Streams
 
 State = dict[str, torch.Tensor]
 """Name -> tensor ``[K, N, ...]``: everything an episode carries from one step to the next."""
+
+
+class Transition(NamedTuple):
+    """One step of all copies, before anything is observed; the environment itself already stands after the resets."""
+
+    stepped: State
+    """The states the copies stepped into, before any reset."""
+    reward: torch.Tensor
+    terminated: torch.Tensor
+    truncated: torch.Tensor
+    ended: bool
+    """Whether a copy ended; True on an accelerator, where asking would wait for the device."""
 
 
 class BatchedEnv(ABC):
@@ -71,20 +83,26 @@ class BatchedEnv(ABC):
         """Advance every copy by one step; copies that end start their next episode in the same step."""
         if not self._state:
             raise RuntimeError("step before reset: call reset() once first")
+        stepped, reward, terminated, truncated, ended = self._transition(actions)
+        final_obs = self._observe(stepped)
+        info = {"final_obs": final_obs, "final_info": self._metrics(stepped, terminated)}
+        observation = self._observe(self._state) if ended else final_obs.clone()
+        return observation, reward, terminated, truncated, info
+
+    def _transition(self, actions: torch.Tensor) -> Transition:
+        """Advance every copy and start the next episode of those that end, observing nothing."""
         stepped, reward, terminated = self._advance(self._state, actions)
         elapsed = self._elapsed + 1
         truncated = (elapsed >= self.max_episode_steps) & ~terminated
-        final_obs = self._observe(stepped)
-        info = {"final_obs": final_obs, "final_info": self._metrics(stepped, terminated)}
         done = terminated | truncated
         numbers = self._draw()
         if self.device.type == "cpu" and not done.any():
             self._state, self._elapsed = stepped, elapsed
-            return final_obs.clone(), reward, terminated, truncated, info
+            return Transition(stepped, reward, terminated, truncated, False)
         fresh = self._start(numbers)
         self._state = {name: _where(done, fresh[name], tensor) for name, tensor in stepped.items()}
         self._elapsed = elapsed.masked_fill(done, 0)
-        return self._observe(self._state), reward, terminated, truncated, info
+        return Transition(stepped, reward, terminated, truncated, True)
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of the episodes' state, their ages in steps, and the random streams."""

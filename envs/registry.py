@@ -91,8 +91,9 @@ def _own_specs() -> list[EnvSpec]:
     from envs.control import SPECS as CONTROL
     from envs.gymnasium_spec import SPECS as GYMNASIUM
     from envs.maze import SPECS as MAZE
+    from envs.memory import SPECS as MEMORY
 
-    return [*MAZE, *CONTROL, *GYMNASIUM]
+    return [*MAZE, *CONTROL, *MEMORY, *GYMNASIUM]
 
 
 @cache

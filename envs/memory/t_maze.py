@@ -1,0 +1,129 @@
+"""T-Mazes: a long corridor, one decision at its end, and the cue that decides it long gone.
+
+Every step but the last moves one cell to the right whatever the action; at the end LEFT and UP take the upper arm,
+RIGHT and DOWN the lower one: +4 for the right arm, -3 for the other, 0 on all other steps. Nothing tells the cell
+between the ends. A bit of noise, +1 or -1, is shown in every cell and drawn anew at every step.
+"""
+
+from collections.abc import Sequence
+
+import gymnasium
+import numpy as np
+import torch
+from torch.nn.functional import embedding
+
+from envs.batched import State
+from envs.memory.options import TMazeOptions
+from envs.trials import TaskEnv, Trials
+
+LEFT, RIGHT, UP, DOWN = range(4)
+CORRECT = 4.0
+WRONG = -3.0
+
+
+class TMaze(TaskEnv):
+    """T-LN-P1: the cue stands in cell 1 of every episode.
+
+    Observation: is start, cue (+1 up, -1 down, 0 elsewhere), is end, noise bit. Task: the cue.
+    """
+
+    task_size = 1
+    num_draws = 3
+    """Bit of the step, bit of the start, task."""
+    fixed_length = True
+
+    def __init__(
+        self, *, num_envs: int, seeds: Sequence[int], device: torch.device | str, options: TMazeOptions
+    ) -> None:
+        super().__init__(num_envs=num_envs, seeds=seeds, device=device, max_episode_steps=options.length)
+        self.observation_space = gymnasium.spaces.Box(
+            np.array([0, -1, 0, -1], np.float32), np.array([1, 1, 1, 1], np.float32)
+        )
+        self.action_space = gymnasium.spaces.Discrete(4)
+        self._end = options.length - 1
+        self._cells = torch.zeros(options.length, 4, device=self.device)
+        self._cells[0, 0] = self._cells[self._end, 2] = 1
+        self._cues = torch.zeros(options.length, self.task_size, device=self.device)
+        for parameter, cell in enumerate(self._cue_cells(options.length)):
+            self._cues[cell, parameter] = 1
+
+    def _cue_cells(self, length: int) -> Sequence[int]:
+        """Where each parameter of the task is shown, if it is."""
+        return (1,)
+
+    def _up(self, task: torch.Tensor) -> torch.Tensor:
+        """Whether the upper arm is the right one, ``[K, N]`` bool."""
+        return task[..., 0] > 0
+
+    def _bit(self, numbers: torch.Tensor, task: torch.Tensor) -> torch.Tensor:
+        """The noise of one cell, ``[K, N]``."""
+        return torch.where(numbers < 0.5, 1.0, -1.0)
+
+    def _draw_task(self, numbers: torch.Tensor) -> torch.Tensor:
+        return torch.where(numbers[:, 2:].transpose(1, 2) < 0.5, 1.0, -1.0)
+
+    def _check_task(self, task: torch.Tensor) -> None:
+        if not (task.abs() == 1).all():
+            raise ValueError("the task of a T-Maze is made of +1 and -1")
+
+    def _begin(self, numbers: torch.Tensor, task: torch.Tensor) -> State:
+        return {"cell": torch.zeros_like(self._elapsed), "bit": self._bit(numbers[:, 1], task)}
+
+    def _play(
+        self, state: State, actions: torch.Tensor, numbers: torch.Tensor
+    ) -> tuple[State, torch.Tensor, torch.Tensor]:
+        at_end = state["cell"] == self._end
+        upwards = actions % 2 == 0  # LEFT stands for UP, RIGHT for DOWN
+        decision = torch.where(upwards == self._up(state["task"]), CORRECT, WRONG)
+        stepped = {
+            "cell": (state["cell"] + 1).clamp_max(self._end),
+            "bit": self._bit(numbers[:, 0], state["task"]),
+        }
+        return stepped, decision * at_end, at_end
+
+    def _observe(self, state: State) -> torch.Tensor:
+        observation = embedding(state["cell"], self._cells)
+        observation[..., 1] = (embedding(state["cell"], self._cues) * state["task"]).sum(-1)
+        observation[..., 3] = state["bit"]
+        return observation
+
+
+class Agreement(TMaze):
+    """T-LN-P1-A50: a second cue in the middle; equal cues mean down, different ones up, so each alone says nothing."""
+
+    task_size = 2
+    num_draws = 4
+
+    def _cue_cells(self, length: int) -> Sequence[int]:
+        return (1, length // 2)
+
+    def _up(self, task: torch.Tensor) -> torch.Tensor:
+        return task[..., 0] != task[..., 1]
+
+
+class Latent(TMaze):
+    """T-LN-P1-LDp7p5: no cue; the bits are +1 with probability 0.7 where up is right, 0.5 where down is."""
+
+    def _cue_cells(self, length: int) -> Sequence[int]:
+        return ()
+
+    def _bit(self, numbers: torch.Tensor, task: torch.Tensor) -> torch.Tensor:
+        return torch.where(numbers < torch.where(self._up(task), 0.7, 0.5), 1.0, -1.0)
+
+
+def make_t_maze(*, num_envs: int, seeds: Sequence[int], device: torch.device | str, options: TMazeOptions) -> Trials:
+    """``memory/t_maze``."""
+    env = TMaze(num_envs=num_envs, seeds=seeds, device=device, options=options)
+    return Trials(env, episodes=options.episodes, boundary="next_start")
+
+
+def make_agreement(*, num_envs: int, seeds: Sequence[int], device: torch.device | str, options: TMazeOptions) -> Trials:
+    """``memory/t_maze_agreement``."""
+    env = Agreement(num_envs=num_envs, seeds=seeds, device=device, options=options)
+    return Trials(env, episodes=options.episodes, boundary="next_start")
+
+
+def make_latent(*, num_envs: int, seeds: Sequence[int], device: torch.device | str, options: TMazeOptions) -> Trials:
+    """``memory/t_maze_latent``."""
+    env = Latent(num_envs=num_envs, seeds=seeds, device=device, options=options)
+    return Trials(env, episodes=options.episodes, boundary="next_start")
