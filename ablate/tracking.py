@@ -25,6 +25,9 @@ POINTS_PER_CALL = 1000
 _PARAMS_PER_CALL = 100
 _STATUS = {"RUNNING": "RUNNING", "DONE": "FINISHED", "FAILED": "FAILED", "INTERRUPTED": "KILLED"}
 _FORBIDDEN = re.compile(r"[^\w\-. :/]", re.ASCII)
+_NOT_METRICS = ("ts", "attempt", "env_steps")
+_PROFILE = "profile/"
+"""Points of curves over time steps, a column each: hundreds of charts over training would show no curve."""
 _VIEW = "ablate_mean_per_variant"
 
 
@@ -359,7 +362,7 @@ def _batches(rows: list[Json]) -> Iterator[tuple[list[tuple[str, float, int, int
         found = [
             (_name(key), float(value), stamp, step)
             for key, value in row.items()
-            if key not in ("ts", "attempt", "env_steps") and isinstance(value, int | float)
+            if key not in _NOT_METRICS and not key.startswith(_PROFILE) and isinstance(value, int | float)
         ]
         if points and len(points) + len(found) > POINTS_PER_CALL:
             yield points, last_step

@@ -44,8 +44,10 @@ class Trainer(Protocol):
     def evaluate(self, episodes: int) -> Metrics:
         """Play at least ``episodes`` whole episodes per seed without learning.
 
-        Keys: ``eval/return``, ``eval/length`` and ``eval/<metric of the task>`` of the reported policy. Neither the
-        training environment nor any training random stream advances.
+        Keys: ``eval/return``, ``eval/length`` and ``eval/<metric of the task>`` of the reported policy;
+        ``profile/<name>@<x>`` for the point at time step x of a curve over time steps, and
+        ``profile/untrained_<name>@<x>`` for the same of the untrained model. Neither the training environment nor any
+        training random stream advances.
         """
         ...
 

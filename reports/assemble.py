@@ -23,6 +23,8 @@ from reports.notation import FIGURE_SPACE, POINT_SPACE
 from reports.pdf import rasters, write_pdf
 from reports.plots import forest, strips
 from reports.probe_plots import probes
+from reports.profile_plots import profile_pages
+from reports.profiles import profile_names, profile_table
 from reports.prose import banners
 from reports.scores import load
 from reports.secondary import secondary_table
@@ -103,6 +105,8 @@ def all_tables(conclusion: Conclusion) -> dict[str, Table]:
         main_table(conclusion), task_table(conclusion), robustness_table(conclusion), secondary_table(conclusion),
         check_table(table), power_table(conclusion), exclusion_table(table), confound_table(table), cost_table(table),
     ]  # fmt: skip
+    if profile_names(table):
+        made.append(profile_table(table))
     return {one.name: one for one in made}
 
 
@@ -124,5 +128,6 @@ def _write_figures(conclusion: Conclusion, folder: Path) -> dict[Path, int]:
             "strips": strips(conclusion),
             "curves": [page for task in tasks for page in learning_curves(conclusion, task)],
             "probes": [page for task in tasks for page in probes(conclusion.table, task)],
+            "profiles": [page for task in tasks for page in profile_pages(conclusion.table, task)],
         }
         return {save(pages, folder / f"{name}.pdf"): len(pages) for name, pages in figures.items() if pages}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports.conduct_tables import moved
+from reports.profiles import profile_caption
 from reports.prose import banners, counts, design, limits, methods, reproduction
 from reports.sentences import failures, sentence
 from reports.style import drawable
@@ -54,7 +55,7 @@ def content(
         *_main(conclusion, figures, tables),
         *_tasks(conclusion, figures, tables),
         *_curves(conclusion, figures, tables),
-        *_mechanism(figures, tables),
+        *_mechanism(conclusion, figures, tables),
         *_power(conclusion, tables),
         *_conduct(conclusion, tables),
         *(long if len(findings) > _ON_COVER else []),
@@ -196,7 +197,7 @@ def _curves(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table
     ]
 
 
-def _mechanism(figures: Figures, tables: Mapping[str, Table]) -> list[Block]:
+def _mechanism(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]) -> list[Block]:
     caption = (
         "What the probes measured while training. Thick lines are means over runs (black: baseline), thin lines runs. "
         "Probes describe the mechanism; they are not tested."
@@ -204,8 +205,16 @@ def _mechanism(figures: Figures, tables: Mapping[str, Table]) -> list[Block]:
     return [
         heading("Mechanism and manipulation checks"),
         *_figure_blocks(figures, "probes", caption),
+        *_profiles(conclusion, figures, tables),
         *table_block(tables["checks"]),
     ]
+
+
+def _profiles(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]) -> list[Block]:
+    if "profiles" not in tables:
+        return []
+    caption = profile_caption(conclusion.table)
+    return [*_figure_blocks(figures, "profiles", caption), *table_block(tables["profiles"])]
 
 
 def _power(conclusion: Conclusion, tables: Mapping[str, Table]) -> list[Block]:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 Column = NDArray[np.float64]
 """One metric along a run, shape ``(points,)``."""
 
+PROFILE = "profile/"
+"""Family of columns that hold one point each of a curve over time steps."""
 _WRITER = ("ts", "attempt", "time/", "health/")
 """Columns (or families of them) that tell of the process, not of the run's result."""
 
@@ -37,6 +39,20 @@ class Journal:
             return np.empty(0), np.empty(0)
         index, values = self.columns[name]
         return self.steps[index], values
+
+    def profiles(self) -> dict[str, tuple[Column, Column]]:
+        """Profiles as last measured: name -> x and values, from columns ``profile/<name>@<x>``, by rising x."""
+        found: dict[str, list[tuple[int, int, float]]] = {}
+        for column, (index, values) in self.columns.items():
+            name, at, x = column.removeprefix(PROFILE).rpartition("@")
+            if column.startswith(PROFILE) and at and x.isdecimal():
+                found.setdefault(name, []).append((int(index[-1]), int(x), float(values[-1])))
+        curves = {}
+        for name, points in found.items():
+            last = max(row for row, _, _ in points)
+            kept = np.array(sorted((x, value) for row, x, value in points if row == last), dtype=np.float64)
+            curves[name] = (kept[:, 0], kept[:, 1])
+        return curves
 
     def fingerprint(self) -> str:
         """Digest of everything a run computed, the same for two copies of one run whoever wrote them when."""

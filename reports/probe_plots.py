@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reports.curve_plots import step_unit
+from reports.direct_labels import colour, direct_labels
 from reports.journal import Column
 from reports.manifest import Variant
 from reports.scores import Run, ScoreTable
-from reports.style import INK, WIDTH, figure, label
+from reports.style import WIDTH, figure, label
 
 ACROSS, DOWN = 2, 4
 LABELLED = 12
@@ -20,6 +21,8 @@ LABELLED = 12
 _ROW, _BOTTOM, _TOP = 1.75, 0.3, 0.0
 _LEFT, _WIDTH, _NAMES, _GAP = 0.07, 0.275, 0.165, 0.05
 _KEY_COLUMNS = 4
+_PITCH = 0.085
+"""Distance of two names beside a panel, as a fraction of its height."""
 _POINTS = 80
 """Points of a thin line, about; the mean is drawn with all."""
 
@@ -78,14 +81,13 @@ def _page(table: ScoreTable, columns: Sequence[str], task: int) -> Figure:
         axes.set_xlim(0, table.manifest.budget / scale)
         axes.locator_params(nbins=4)
         if labelled:
-            _direct_labels(axes, ends)
+            direct_labels(axes, ends, _PITCH)
     made.text(_LEFT, (key + 0.12) / height, unit, va="bottom")
     if not labelled:
         for i, variant in enumerate(variants):
             x = _LEFT + (i % _KEY_COLUMNS) * 0.23
             y = (key - 0.05 - 0.14 * (i // _KEY_COLUMNS)) / height
-            color = INK if variant.role == "baseline" else variant.color
-            made.add_artist(Line2D([x, x + 0.02], [y, y], color=color, lw=1.4, transform=made.transFigure))
+            made.add_artist(Line2D([x, x + 0.02], [y, y], color=colour(variant), lw=1.4, transform=made.transFigure))
             made.text(x + 0.028, y, label(variant.name, 24), va="center", fontsize=5.8)
     return made
 
@@ -99,7 +101,7 @@ def _panel(
         curves = [_finite(run.extras[name]) for run in table.arm(variant.name, task) if _has(run, name)]
         if not curves:
             continue
-        color = INK if variant.role == "baseline" else variant.color
+        color = colour(variant)
         if thin:
             thinned = [
                 (steps[:: len(steps) // _POINTS + 1], values[:: len(steps) // _POINTS + 1]) for steps, values in curves
@@ -112,27 +114,3 @@ def _panel(
         ends.append((float(mean[-1]), variant))
     axes.autoscale_view()
     return ends
-
-
-def _direct_labels(axes: Axes, ends: Sequence[tuple[float, Variant]]) -> None:
-    """Names at the right end of the lines, pushed apart just enough to be read."""
-    low, high = axes.get_ylim()
-    pitch = 0.085
-    places = np.array([(end - low) / (high - low) for end, _ in ends])
-    order = np.argsort(places, kind="stable")
-    spread = places[order].copy()
-    for _ in range(200):
-        overlap = pitch - np.diff(spread)
-        push = np.maximum(overlap, 0) / 2
-        if len(push) == 0 or push.max() < 1e-3:
-            break
-        spread[:-1] -= push
-        spread[1:] += push
-        spread += max(0.0, -0.08 - spread[0]) - max(0.0, spread[-1] - 1.1)
-    for place, index in zip(spread, order, strict=True):
-        variant = ends[index][1]
-        color = INK if variant.role == "baseline" else variant.color
-        axes.plot([1.01, 1.045], [places[index], place], color=color, lw=0.5, transform=axes.transAxes, clip_on=False)
-        axes.text(
-            1.06, place, label(variant.name, 20), color=color, fontsize=5.6, va="center", transform=axes.transAxes
-        )

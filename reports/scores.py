@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from reports.journal import Column, Journal, read_journal, read_status
+from reports.journal import PROFILE, Column, Journal, read_journal, read_status
 from reports.manifest import CellRef, Manifest, ReportError, parse
 from reports.stats import Scores
 
@@ -46,6 +46,7 @@ class Run:
         auc: Mean of the primary metric along the run; NaN without a score.
         curve: The primary metric along the run, as far as it got.
         extras: ``probe/*`` and ``check/*`` columns.
+        profiles: Curves over time steps as last measured, by name; see ``reports.profiles``.
         checks: Violated manipulation checks, as sentences.
         describe: What the trainer says of itself (parameters, rows, optimiser steps ...).
         pack: Id of the pack: the program that trained it together with other seeds of its variant.
@@ -60,6 +61,7 @@ class Run:
     auc: float = np.nan
     curve: Curve = field(default_factory=lambda: (np.empty(0), np.empty(0)))
     extras: Mapping[str, Curve] = field(default_factory=dict)
+    profiles: Mapping[str, Curve] = field(default_factory=dict)
     checks: tuple[str, ...] = ()
     describe: Mapping[str, float] = field(default_factory=dict)
     pack: str = ""
@@ -223,12 +225,13 @@ def _read_run(study: Manifest, cell: CellRef, prints: _Fingerprints) -> tuple[Ru
         auc=area_under_curve(*curve) if done else np.nan,
         curve=curve,
         extras={name: journal.curve(name) for name in sorted(journal.columns) if name.startswith(KEPT)},
+        profiles=journal.profiles(),
         checks=tuple(status.get("checks") or ()),
         describe=status.get("describe") or {},
         pack=str(status.get("pack") or cell.hash),
         wall_s=float(status.get("wall_s") or np.nan),
         env_steps=int(status.get("env_steps") or (steps[-1] if len(steps) else 0)),
-    ), set(journal.columns)
+    ), {name for name in journal.columns if not name.startswith(PROFILE)}
 
 
 def _judge(study: Manifest, status: Mapping[str, Any], steps: Column, values: Column) -> tuple[State, str]:

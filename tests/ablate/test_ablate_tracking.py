@@ -77,6 +77,8 @@ def test_a_study_is_mirrored_once_with_all_that_the_page_needs(study):
     place = Store(study).cell(child.data.tags["ablate.cell"])
     rows = place.rows()
     assert points(uri, child) == [(row["env_steps"], row["loss/weight"]) for row in rows]
+    assert any("profile/weight@2" in row for row in rows)
+    assert not any("profile" in key for key in child.data.metrics)
     assert points(uri, child, "eval/return") == [
         (row["env_steps"], row["eval/return"]) for row in rows if "eval/return" in row
     ]

@@ -199,7 +199,8 @@ class ToyTrainer:
         env = self.make_env(episodes, [seed + 10**6 for seed in self.seeds])
         rewards = sum(env.step(self.weight[:, :1].expand(-1, episodes))[1] for _ in range(4))
         score = rewards.mean(1).double().numpy()
-        return {"eval/return": score, "eval/length": np.full(len(score), 4.0)}
+        weights = {f"profile/weight@{x}": self.weight[:, x].double().numpy() for x in range(3)}
+        return {"eval/return": score, "eval/length": np.full(len(score), 4.0), **weights}
 
     def state_dict(self):
         return {

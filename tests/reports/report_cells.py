@@ -137,3 +137,22 @@ def _write_cell(place, arm, a, task, seed, rng, budget, points, extra_rows, prob
               "error": error, "env_steps": rows[-1]["env_steps"], "started": 1.7e9, "ended": 1.7e9 + 100,
               "describe": describe, "wall_s": 10.0 + a, "checks": checks}  # fmt: skip
     (place / "status.json").write_text(json.dumps(status))
+
+
+def add_profiles(home, manifest, value, steps=(0, 10, 50, 99), names=("input_gradient",)):
+    """Give evaluation rows profiles: ``value(name, variant, seed, x, share)``, share 0 for the untrained model.
+
+    None leaves a point out; ``share`` is the share of the budget at the evaluation.
+    """
+    for cell in manifest["cells"]:
+        file = home / "cells" / cell["hash"] / "metrics.jsonl"
+        if not file.exists():
+            continue
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        for row in rows:
+            if "eval/return" in row:
+                for prefix, share in (("untrained_", 0.0), ("", row["env_steps"] / manifest["budget"]["env_steps"])):
+                    for name in names:
+                        found = {x: value(name, cell["variant"], cell["seed"], x, share) for x in steps}
+                        row |= {f"profile/{prefix}{name}@{x}": y for x, y in found.items() if y is not None}
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
