@@ -148,6 +148,14 @@ class Trials:
     critic_observation_space: gymnasium.spaces.Box | None = None
     metrics = ("first_episode_return", "last_episode_return")
     """What ``final_info`` reports beside the task's own figures."""
+    _episode: torch.Tensor
+    """Inner episodes each copy's trial has completed, ``[K, N]``."""
+    _running: torch.Tensor
+    """Return of the episode it is in."""
+    _first: torch.Tensor
+    """Return of its first one, so far."""
+    _in_first: torch.Tensor
+    """1 during the first one, else 0."""
 
     def __init__(self, env: BatchedEnv, *, episodes: int, boundary: Boundary) -> None:
         if not isinstance(env, TaskEnv):
@@ -195,22 +203,22 @@ class Trials:
             raise RuntimeError("step before reset: call reset() once first")
         stepped, reward, terminated, truncated, ended = env._transition(actions)
         running = self._running + reward
+        first = torch.addcmul(self._first, reward, self._in_first)
         metrics = env._metrics(stepped, terminated)
         if not ended:
-            self._running = running
+            self._running, self._first = running, first
             final_obs = self._observe(stepped, torch.zeros_like(running))
-            info = self._info(final_obs, self._first.clone(), running.clone(), metrics)
+            info = self._info(final_obs, first.clone(), running.clone(), metrics)
             return final_obs.clone(), reward, terminated, truncated, info
         inner = terminated | truncated
         over = inner & ~env.keep_task
-        first = torch.where(self._episode == 0, running, self._first)
         observation = self._observe(env._state, (inner & ~over).float())
         final_obs = self._observe(stepped, inner.float())
         if self._boundary == "terminal":
             observation = torch.where(over.unsqueeze(-1), observation, final_obs)
         else:
             final_obs = torch.where(over.unsqueeze(-1), final_obs, observation)
-        self._first, self._running = first.clone(), running.masked_fill(inner, 0)
+        self._running, self._first = running.masked_fill(inner, 0), first.masked_fill(over, 0)
         self._episode = (self._episode + inner).masked_fill(over, 0)
         self._keep()
         return observation, reward, over, torch.zeros_like(over), self._info(final_obs, first, running, metrics)
@@ -244,6 +252,7 @@ class Trials:
 
     def _keep(self) -> None:
         """All but the last episode of a trial are followed by another one of the same task."""
+        self._in_first = (self._episode == 0).float()
         self._env.keep_task = self._episode < self.episodes_per_trial - 1
 
     def _observe(self, state: State, flag: torch.Tensor) -> torch.Tensor:

@@ -41,6 +41,7 @@ class TMaze(TaskEnv):
         )
         self.action_space = gymnasium.spaces.Discrete(4)
         self._end = options.length - 1
+        self._one = torch.ones((), device=self.device)
         self._cells = torch.zeros(options.length, 4, device=self.device)
         self._cells[0, 0] = self._cells[self._end, 2] = 1
         self._cues = torch.zeros(options.length, self.task_size, device=self.device)
@@ -57,10 +58,10 @@ class TMaze(TaskEnv):
 
     def _bit(self, numbers: torch.Tensor, task: torch.Tensor) -> torch.Tensor:
         """The noise of one cell, ``[K, N]``."""
-        return torch.where(numbers < 0.5, 1.0, -1.0)
+        return torch.copysign(self._one, numbers - 0.5)
 
     def _draw_task(self, numbers: torch.Tensor) -> torch.Tensor:
-        return torch.where(numbers[:, 2:].transpose(1, 2) < 0.5, 1.0, -1.0)
+        return torch.copysign(self._one, numbers[:, 2:].transpose(1, 2) - 0.5)
 
     def _check_task(self, task: torch.Tensor) -> None:
         if not (task.abs() == 1).all():
@@ -73,7 +74,7 @@ class TMaze(TaskEnv):
         self, state: State, actions: torch.Tensor, numbers: torch.Tensor
     ) -> tuple[State, torch.Tensor, torch.Tensor]:
         at_end = state["cell"] == self._end
-        upwards = actions % 2 == 0  # LEFT stands for UP, RIGHT for DOWN
+        upwards = actions & 1 == 0  # LEFT stands for UP, RIGHT for DOWN
         decision = torch.where(upwards == self._up(state["task"]), CORRECT, WRONG)
         stepped = {
             "cell": (state["cell"] + 1).clamp_max(self._end),
@@ -108,7 +109,7 @@ class Latent(TMaze):
         return ()
 
     def _bit(self, numbers: torch.Tensor, task: torch.Tensor) -> torch.Tensor:
-        return torch.where(numbers < torch.where(self._up(task), 0.7, 0.5), 1.0, -1.0)
+        return torch.copysign(self._one, numbers - torch.where(self._up(task), 1 - 0.7, 1 - 0.5))
 
 
 def make_t_maze(*, num_envs: int, seeds: Sequence[int], device: torch.device | str, options: TMazeOptions) -> Trials:
