@@ -50,8 +50,9 @@ def algorithms() -> dict[str, Algorithm]:
     """All algorithms by name: our own, then those that installed packages register."""
     from algorithms.ppo import ALGORITHMS as PPO
     from algorithms.sapg import ALGORITHMS as SAPG
+    from algorithms.splagger import ALGORITHMS as SPLAGGER
 
-    own = {one.name: one for one in (*PPO, *SAPG)}
+    own = {one.name: one for one in (*PPO, *SAPG, *SPLAGGER)}
     return own | dict(registered("ablate.algorithms", Algorithm, "name", own))
 
 

@@ -4,14 +4,18 @@ All parameters live in one flat buffer ``[K, P]`` (and so do gradients and momen
 however many layers there are.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 
 class StackedAdam:
-    """Adam (Kingma & Ba 2015; betas 0.9, 0.999, eps 1e-8) with a per-seed step size and global-norm clip."""
+    """Adam (Kingma & Ba 2015; betas 0.9, 0.999) with a per-seed step size and global-norm clip."""
 
-    def __init__(self, module: nn.Module, seeds: int, learning_rate: float, max_grad_norm: float) -> None:
+    def __init__(
+        self, module: nn.Module, seeds: int, learning_rate: float, max_grad_norm: float, eps: float = 1e-8
+    ) -> None:
         """Move the module's parameters into the flat buffer; their leading axis is ``seeds``."""
         self._leaves = parameters = list(module.parameters())
         device = parameters[0].device
@@ -27,20 +31,22 @@ class StackedAdam:
         self._first = torch.zeros_like(self.parameters)
         self._second = torch.zeros_like(self.parameters)
         self._steps = 0
-        self._max_grad_norm = max_grad_norm
+        self._max_grad_norm, self._eps = max_grad_norm, eps
         self.learning_rate = torch.full((seeds, 1), learning_rate, device=device)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
         self.gradients.zero_()
 
-    def backward(self, loss: Tensor) -> None:
-        """Add the gradient of the seeds' losses ``[K]``.
+    def backward(self, loss: Tensor, inputs: Sequence[Tensor] = ()) -> tuple[Tensor, ...]:
+        """Add the gradient of the seeds' losses ``[K]``; return that of other ``inputs`` of theirs.
 
         Seeds share no parameter, so the gradient of the sum is every seed's own gradient.
         """
-        gradients = torch.autograd.grad(loss.sum(), self._leaves, materialize_grads=True)
-        self.gradients += torch.cat([gradient.flatten(1) for gradient in gradients], dim=1)
+        gradients = torch.autograd.grad(loss.sum(), [*self._leaves, *inputs], materialize_grads=True)
+        own, others = gradients[: len(self._leaves)], gradients[len(self._leaves) :]
+        self.gradients += torch.cat([gradient.flatten(1) for gradient in own], dim=1)
+        return others
 
     def mean_gradient_of(self, parameter: nn.Parameter) -> Tensor:
         """Adam's running mean of one parameter's (clipped) gradients, in its shape: 0 where none ever arrived."""
@@ -59,7 +65,7 @@ class StackedAdam:
         self._steps += 1
         self._first.lerp_(gradient, 1 - 0.9)
         self._second.mul_(0.999).addcmul_(gradient, gradient, value=1 - 0.999)
-        corrected = (self._second / (1 - 0.999**self._steps)).sqrt_().add_(1e-8)
+        corrected = (self._second / (1 - 0.999**self._steps)).sqrt_().add_(self._eps)
         self.parameters.sub_((self._first / corrected).mul_(self.learning_rate / (1 - 0.9**self._steps)))
         return norm.squeeze(1)
 

@@ -147,7 +147,7 @@ class AvgMax:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gauss:
-    """Product of Gaussian factors (PEARL): channels are [mu, p], precisions softplus(p); output [mean, log variance]."""
+    """Product of Gaussian factors (PEARL): channels are [mu, p], precisions softplus(p); out: mean, log variance."""
 
     kind: Literal["gauss"] = "gauss"
 

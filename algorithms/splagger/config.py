@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from annotated_types import Ge, Gt, Le, MinLen
 
 from algorithms.splagger.aggregator import Aggregator, Max
-from algorithms.splagger.encoder import Encoder, Gru
+from algorithms.splagger.encoder import GRU, Encoder
 from algorithms.splagger.gradient import Gradient, TrueGradient
 from algorithms.splagger.hypernetwork import BiasHyperInit, Hypernetwork
 from algorithms.splagger.latent import Deterministic, Latent
@@ -87,7 +87,7 @@ class SplAggerConfig:
         gradient_probe: Evaluations measure gradients through time and permutation sensitivity (``profile/...``).
     """
 
-    encoder: Encoder = Gru()  # noqa: RUF009 (frozen)
+    encoder: Encoder = GRU()  # noqa: RUF009 (frozen)
     split: Split = FixedSplit()  # noqa: RUF009 (frozen)
     aggregator: Aggregator = Max()  # noqa: RUF009 (frozen)
     gradient: Gradient = TrueGradient()  # noqa: RUF009 (frozen)
@@ -167,8 +167,8 @@ class SplAggerConfig:
             found.append(
                 (
                     "num_steps",
-                    "SplAgger learns over trials of one task, but this environment has no task parameters; use a meta-RL "
-                    "environment such as memory/t_maze, or wrap yours (envs.trials.Trials)",
+                    "SplAgger learns over trials of one task, but this environment has no task parameters; use a "
+                    "meta-RL environment such as memory/t_maze, or wrap yours (envs.trials.Trials)",
                 )
             )
         longest = task.max_episode_steps
@@ -184,7 +184,8 @@ class SplAggerConfig:
             found.append(
                 (
                     "num_minibatches",
-                    f"num_envs = {task.num_envs} sequences cannot be dealt into {self.num_minibatches} equal minibatches",
+                    f"num_envs = {task.num_envs} sequences cannot be dealt into {self.num_minibatches} equal "
+                    "minibatches",
                 )
             )
         if self.minibatch_layout == "transitions" and task.num_envs * self.num_steps < self.num_minibatches:

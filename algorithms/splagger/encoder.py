@@ -28,7 +28,7 @@ def _violation(kind: str, recurrent: bool, measured: Measured) -> str | None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Gru:
+class GRU:
     """One GRU layer (Cho et al. 2014): orthogonal weights, zero biases, initial state 0."""
 
     kind: Literal["gru"] = "gru"
@@ -50,7 +50,7 @@ class Gru:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lstm:
+class LSTM:
     """One LSTM layer (Hochreiter & Schmidhuber 1997), as AMRL has it; its output is the hidden state."""
 
     kind: Literal["lstm"] = "lstm"
@@ -72,7 +72,7 @@ class Lstm:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mlp:
+class MLP:
     """``tanh(Linear(x_t))``, one transition at a time ("noRNN"): what follows decides alone what is remembered."""
 
     kind: Literal["mlp"] = "mlp"
@@ -94,7 +94,7 @@ class Mlp:
 
 
 Encoder = Annotated[
-    Gru | Lstm | Mlp,
+    GRU | LSTM | MLP,
     Discriminator("kind"),
     Component(
         neutral="mlp",

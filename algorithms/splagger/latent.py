@@ -24,6 +24,10 @@ class Deterministic:
         """What the policy sees."""
         return 2 * latent_dim
 
+    def noise_size(self, latent_dim: int) -> int:
+        """Random numbers per latent."""
+        return 0
+
     def read(self, output: "Tensor", noise: "Tensor | None") -> "Tensor":
         """``[..., 2 latent_dim]`` as it is."""
         return output
@@ -52,6 +56,10 @@ class Sampled:
 
     def size(self, latent_dim: int) -> int:
         """What the policy sees."""
+        return latent_dim
+
+    def noise_size(self, latent_dim: int) -> int:
+        """Random numbers per latent."""
         return latent_dim
 
     def read(self, output: "Tensor", noise: "Tensor | None") -> "Tensor":

@@ -86,7 +86,7 @@ class Memory(nn.Module):
         return self.head(self._mixed(hidden, summary)), torch.cat([encoder_state, operator_state], dim=-1)
 
     def scan(self, tokens: Tensor, state: Tensor, resets: Tensor) -> Tensor:
-        """A rollout: ``[K, T, N, I]``, ``[K, N, Z]``, resets before a step ``[K, T, N]`` -> outputs ``[K, T, N, 2 D]``."""
+        """A rollout: ``[K, T, N, I]``, ``[K, N, Z]``, resets before a step ``[K, T, N]`` -> ``[K, T, N, 2 D]``."""
         hidden, summary = self.trace(tokens, state, resets)
         mixed = self._mixed(hidden, summary)
         return self.head(mixed.flatten(1, 2)).unflatten(1, mixed.shape[1:3])

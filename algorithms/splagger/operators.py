@@ -30,7 +30,7 @@ class Operator(nn.Module, ABC):
 
     @abstractmethod
     def scan(self, z: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """``z [K, L, R, V]``, ``state [K, R, Z]`` before the first step -> aggregates and summands, ``[K, L, R, W]``."""
+        """``z [K, L, R, V]``, state before it ``[K, R, Z]`` -> aggregates and summands, each ``[K, L, R, W]``."""
 
 
 class IdentityOperator(Operator):
@@ -41,11 +41,11 @@ class IdentityOperator(Operator):
         return like.new_zeros(0)
 
     def step(self, z: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """z."""
+        """Pass on."""
         return z, state
 
     def scan(self, z: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """z."""
+        """Pass on."""
         return z, z
 
 
