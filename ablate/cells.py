@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from algorithms import registry as algorithm_registry
 from envs import registry as env_registry
@@ -26,6 +26,10 @@ HASH_VERSION = 1
 
 Identity = dict[str, Any]
 
+Stage = Literal["main", "tune", "retuned"]
+"""``main`` is the arm as the study file has it, ``tune`` a run on the seeds of the study's ``tune:`` block, ``retuned``
+the arm with the value chosen there. Where that value is the arm's own, its retuned cells are its main cells."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -37,6 +41,8 @@ class Cell:
         task: Index of the task in the study's list.
         seed: As the study lists it.
         identity: What the hash was taken of, as plain data; the content of ``cell.yaml``.
+        stage: What it is for; no part of the hash.
+        value: The tuned field's value as people write it, None in the stage ``main``.
     """
 
     hash: str
@@ -44,10 +50,17 @@ class Cell:
     task: int
     seed: int
     identity: Identity
+    stage: Stage = "main"
+    value: str | None = None
+
+    @property
+    def arm(self) -> str:
+        """The variant, and what it was given to try: ``baseline``, ``baseline (tune 0.003)``."""
+        return self.variant if self.stage == "main" else f"{self.variant} ({self.stage} {self.value})"
 
 
-def identity(variant: "Variant", task: "Task", seed: int, study: "Study") -> Identity:
-    """Everything that decides a cell's numbers, as plain nested data."""
+def identity(variant: "Variant", task: "Task", seed: int, study: "Study", *, env_steps: int | None = None) -> Identity:
+    """Everything that decides a cell's numbers, as plain nested data; the budget is the study's unless given."""
     from ablate.configs import config_to_plain
 
     algorithm = algorithm_registry.find(variant.algorithm)
@@ -67,7 +80,7 @@ def identity(variant: "Variant", task: "Task", seed: int, study: "Study") -> Ide
             "code": code_digest(spec.sources),
         },
         "seed": seed,
-        "budget": {"env_steps": study.budget.env_steps},
+        "budget": {"env_steps": env_steps or study.budget.env_steps},
         "evaluation": {"points": study.evaluation.points, "episodes": study.evaluation.episodes},
     }
 
@@ -83,7 +96,7 @@ def cell_hash(identity: Identity) -> str:
 
 
 def cells(study: "Study", variants: "Sequence[Variant]") -> list[Cell]:
-    """Every cell of a study: variants x tasks x seeds, in that order."""
+    """Every cell of a study's comparison: variants x tasks x seeds, in that order."""
     found = []
     for variant in variants:
         for index, task in enumerate(study.tasks):

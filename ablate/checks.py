@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ablate.problems import Problems, hint
-from ablate.schema import Metrics, StudyFile
+from ablate.schema import Budget, Metrics, StudyFile
+from ablate.tree import Path
 from ablate.variants import BASELINE, Draft
 from envs import registry as env_registry
 
@@ -68,24 +69,31 @@ def check_fit(drafts: Sequence[Draft], task: "Task", problems: Problems) -> None
 
 def check_scale(drafts: Sequence[Draft], task: "Task", sections: Mapping[str, Any], problems: Problems) -> None:
     """The budget must hold at least one iteration of every variant, and every evaluation point one of its own."""
-    budget, evaluation = sections.get("budget"), sections.get("evaluation")
+    tune, evaluation = sections.get("tune"), sections.get("evaluation")
     longest = max(drafts, key=lambda one: getattr(one.variant.config, "num_steps", 1), default=None)
-    if budget is None or longest is None:
+    if longest is None:
         return
     rollout = getattr(longest.variant.config, "num_steps", 1)
     once = task.num_envs * rollout
-    if budget.env_steps < once:
-        problems.add(
-            ("budget", "env_steps"),
-            f"{budget.env_steps:,} steps are less than one iteration of `{longest.variant.name}` on {task.env}: "
-            f"num_envs {task.num_envs:,} x num_steps {rollout} = {once:,}.",
-        )
-    elif evaluation is not None and budget.env_steps // once < evaluation.points:
-        problems.add(
-            ("evaluation", "points"),
-            f"{evaluation.points} evaluations need as many iterations, but {budget.env_steps:,} steps hold "
-            f"{budget.env_steps // once} of `{longest.variant.name}` on {task.env} ({once:,} steps each).",
-        )
+    places: list[tuple[Budget | None, Path, Path]] = [
+        (sections.get("budget"), ("budget", "env_steps"), ("evaluation", "points")),
+        (tune and tune.budget, ("tune", "budget", "env_steps"), ("tune", "budget", "env_steps")),
+    ]
+    for budget, budget_place, points_place in places:
+        if budget is None:
+            continue
+        if budget.env_steps < once:
+            problems.add(
+                budget_place,
+                f"{budget.env_steps:,} steps are less than one iteration of `{longest.variant.name}` on {task.env}: "
+                f"num_envs {task.num_envs:,} x num_steps {rollout} = {once:,}.",
+            )
+        elif evaluation is not None and budget.env_steps // once < evaluation.points:
+            problems.add(
+                points_place,
+                f"{evaluation.points} evaluations need as many iterations, but {budget.env_steps:,} steps hold "
+                f"{budget.env_steps // once} of `{longest.variant.name}` on {task.env} ({once:,} steps each).",
+            )
 
 
 def checked_metrics(section: Metrics | None, tasks: "Mapping[int, Task]", problems: Problems) -> Metrics | None:

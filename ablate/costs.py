@@ -115,7 +115,8 @@ def estimate_of(packs: Sequence[Pack], workers: int, probes: dict[Pair, Probe], 
         probe = probes.get((pack.cells[0].variant, pack.cells[0].task))
         if probe is None:
             return None
-        times.append(probe.pack_s(study.budget.env_steps, study.evaluation.points, len(pack.cells)))
+        budget = pack.cells[0].identity["budget"]["env_steps"]
+        times.append(probe.pack_s(budget, study.evaluation.points, len(pack.cells)))
     busy = [0.0] * workers
     for seconds in sorted(times, reverse=True):
         busy[busy.index(min(busy))] += seconds

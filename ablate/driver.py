@@ -1,4 +1,8 @@
-"""Drives a study: what is missing is trained, mirrored and reported. Run again, it resumes."""
+"""Drives a study: what is missing is trained, mirrored and reported. Run again, it resumes.
+
+A study with a ``tune:`` block is driven in two rounds: what is known to be wanted (the arms as they are, and tuning),
+then what tuning decided. A decision is worked out from the cells each time, so where a run was stopped does not matter.
+"""
 
 import functools
 import signal
@@ -10,12 +14,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ablate.cells import Cell
+from ablate.decisions import chosen_text
 from ablate.errors import InfrastructureError, StoreError
 from ablate.executor import Executor, SerialExecutor, kill_all, request_stop, settle
 from ablate.manifest import manifest_of
 from ablate.mirroring import Mirroring
 from ablate.packing import Pack, Slots, make_packs, slots, write_packs
-from ablate.plan import Plan, PlannedCell
+from ablate.plan import Plan, PlannedCell, make_plan
 from ablate.progress import Progress, progress_on
 from ablate.reporting import Rendered, render
 from ablate.signals import StopRequest
@@ -24,6 +29,8 @@ from ablate.study import Study
 from ablate.watch import Watch
 
 Say = Callable[[str], None]
+Pick = Callable[[Plan], Sequence[PlannedCell]]
+"""Chooses the cells of a plan to care about."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,24 +79,60 @@ def todo(picked: Sequence[PlannedCell], *, rerun_failed: bool) -> list[Cell]:
     return [one.cell for one in picked if one.state in states]
 
 
-def drive(plan: Plan, picked: Sequence[PlannedCell], store: Store, options: Options, say: Say) -> Outcome:
+class _Rounds:
+    """What a study asks for, round by round; a cell that was asked for once stays so."""
+
+    def __init__(self, plan: Plan, pick: Pick, store: Store) -> None:
+        self.plan = plan
+        self.asked: list[Cell] = []
+        self._pick = pick
+        self._store = store
+        self._begun: set[str] = set()
+        self._ask()
+
+    def forget_failed(self) -> None:
+        """Let failed cells be tried again, and undecided what they had decided."""
+        failed = [one.cell.hash for one in self._pick(self.plan) if one.state == "failed"]
+        for one in failed:
+            self._store.cell(one).forget()
+        if failed:
+            self.again()
+
+    def again(self) -> None:
+        """Look at the store anew: what has ended may have decided what else is wanted."""
+        self.plan = make_plan(self.plan.study, self._store, probe=False)
+        self._ask()
+
+    def missing(self) -> list[Cell]:
+        """What to train in this round: nothing is begun in two rounds of one invocation."""
+        asked = {cell.hash for cell in self.asked}
+        found = todo([one for one in self.plan.cells if one.cell.hash in asked], rerun_failed=False)
+        found = [cell for cell in found if cell.hash not in self._begun]
+        self._begun |= {cell.hash for cell in found}
+        return found
+
+    def _ask(self) -> None:
+        chosen = {one.cell.hash for one in self._pick(self.plan)} | {cell.hash for cell in self.asked}
+        self.asked = [one.cell for one in self.plan.cells if one.cell.hash in chosen]
+
+
+def drive(plan: Plan, pick: Pick, store: Store, options: Options, say: Say) -> Outcome:
     """Run a study; the caller holds its lock.
 
     Args:
         plan: What the study asks for.
-        picked: The cells to care about.
+        pick: Chooses the cells to care about.
         store: Where they lie.
         options: How to run.
         say: Prints a line of the driver's own.
     """
     study = plan.study
-    missing = todo(picked, rerun_failed=options.rerun_failed)
+    rounds = _Rounds(plan, pick, store)
     if options.rerun_failed:
-        for one in picked:
-            if one.state == "failed":
-                store.cell(one.cell.hash).forget()
+        rounds.forget_failed()
+    missing = rounds.missing()
     place = store.study(study.record)
-    manifest = manifest_of(plan, store)
+    manifest = manifest_of(rounds.plan, store)
     changed = _science(place.manifest()) != _science(manifest)
     place.write_manifest(manifest)
     mirrored = not options.mlflow or (place.mirror() or {}).get("complete", False)
@@ -98,14 +141,14 @@ def drive(plan: Plan, picked: Sequence[PlannedCell], store: Store, options: Opti
     problems: list[str] = []
     if missing:
         try:
-            problems = _train(missing, plan, store, manifest, options, stop, mirroring, say)
+            problems = _train(missing, rounds, store, options, stop, mirroring, say)
         except KeyboardInterrupt:
             stop.signal = stop.signal or signal.SIGINT
         except BaseException:
             _finish_mirror(mirroring, InfrastructureError.exit_code, None, say)
             raise
-    states = {cell.hash: store.cell(cell.hash).state() for cell in (one.cell for one in picked)}
-    for problem in _unfinished([one.cell for one in picked], problems, store, stop):
+    states = {cell.hash: store.cell(cell.hash).state() for cell in rounds.asked}
+    for problem in _unfinished(rounds.asked, problems, store, stop):
         say(problem)
     code = _exit_code(list(states.values()), stop)
     rendered = _report(store, study.record, say) if options.report and not stop.signal else None
@@ -117,26 +160,50 @@ def drive(plan: Plan, picked: Sequence[PlannedCell], store: Store, options: Opti
 
 def _train(
     missing: list[Cell],
-    plan: Plan,
+    rounds: _Rounds,
     store: Store,
-    manifest: dict[str, Any],
     options: Options,
     stop: StopRequest,
     mirroring: Mirroring | None,
     say: Say,
 ) -> list[str]:
-    """Train cells; return what went wrong outside their own records."""
-    study = plan.study
+    """Train cells, and then what their end decides; return what went wrong outside their own records."""
+    study = rounds.plan.study
     packs: list[Pack] = []
+    problems: list[str] = []
     with stop.installed():
         try:
             with _executor(options, study, store) as executor:
-                shares = _packed(missing, packs, plan, store, executor, options)
-                _say_start(packs, shares, say)
-                return _run(executor, packs, shares, study, store, manifest, options, stop, mirroring)
+                while missing and not stop.requested:
+                    new: list[Pack] = []
+                    shares = _packed(missing, new, rounds.plan, store, executor, options)
+                    packs += new
+                    _say_start(new, shares, say)
+                    manifest = store.study(study.record).manifest() or {}
+                    problems += _run(executor, new, shares, study, store, manifest, options, stop, mirroring)
+                    missing = [] if stop.requested else _decided(rounds, store, mirroring, say)
+                return problems
         finally:
             # After the executor has gone: a worker it was about to lose may still have begun a pack.
             settle(packs, store)
+
+
+def _decided(rounds: _Rounds, store: Store, mirroring: Mirroring | None, say: Say) -> list[Cell]:
+    """What the tuning cells that have ended by now ask for; put on record before it is trained."""
+    before = rounds.plan.tuning
+    if before is None or before.complete:
+        return []
+    rounds.again()
+    tuning = rounds.plan.tuning
+    known = {arm.variant for arm in before.arms if arm.chosen is not None}
+    for arm in tuning.arms if tuning else ():
+        if arm.chosen is not None and arm.variant not in known:
+            say(f"Tuned {chosen_text(arm, rounds.plan.study)}.")
+    manifest = manifest_of(rounds.plan, store)
+    store.study(rounds.plan.study.record).write_manifest(manifest)
+    if mirroring is not None:
+        mirroring.follow(manifest)
+    return rounds.missing()
 
 
 def _packed(
@@ -150,7 +217,7 @@ def _packed(
     def cost(cell: Cell) -> float:
         """Operations of a cell where every trainer was described before, else its steps."""
         figures = plan.figures[cell.variant, cell.task] if all(flops) else {}
-        return float(plan.study.budget.env_steps * figures.get("flops_per_env_step", 1.0))
+        return float(cell.identity["budget"]["env_steps"] * figures.get("flops_per_env_step", 1.0))
 
     asked = 1 if options.executor == "local" else options.jobs or resources.max_concurrent
     share = functools.partial(slots, executor.capacity(), gpus_per_pack=resources.gpus_per_pack, max_concurrent=asked)
@@ -183,7 +250,8 @@ def _run(
     watch = Watch(store, manifest, packs, progress, hang_seconds=study.resources.hang_seconds, on_failure=on_failure)
     if mirroring is not None:
         mirroring.say = progress.say
-        mirroring.start()
+        if mirroring.ident is None:
+            mirroring.start()
     with progress:
         watch.start()
         try:
@@ -228,7 +296,7 @@ def _unfinished(cells: Sequence[Cell], problems: list[str], store: Store, stop: 
     for cell in cells:
         if store.cell(cell.hash).state() in ("INTERRUPTED", "MISSING", "RUNNING"):
             status = store.cell(cell.hash).status() or {}
-            found.setdefault(status.get("error") or "never started", []).append(f"{cell.variant}/s{cell.seed}")
+            found.setdefault(status.get("error") or "never started", []).append(f"{cell.arm}/s{cell.seed}")
     lines = [f"Not finished: {', '.join(names)}: {why}. Run again to resume." for why, names in found.items()]
     return [*lines, *problems] if lines else []
 

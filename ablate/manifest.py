@@ -1,13 +1,15 @@
 """The manifest: all that ``reports`` needs beside the cells, written by a run into the study's directory."""
 
 import datetime
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablate.store import Store
+from ablate.store import Json, Store
 from envs import registry as env_registry
 
 if TYPE_CHECKING:
+    from ablate.cells import Cell
     from ablate.plan import Plan
 
 SCHEMA = "ablate-manifest/v1"
@@ -31,7 +33,7 @@ def manifest_of(plan: "Plan", store: Store) -> dict[str, Any]:
             {
                 "id": task.env,
                 "label": task.label,
-                "score_range": list(score_range) if (score_range := _score_range(task.env, primary.name)) else None,
+                "score_range": list(found) if (found := score_range(task.env, primary.name)) else None,
                 "num_envs": task.num_envs,
             }
             for task in study.tasks
@@ -53,17 +55,78 @@ def manifest_of(plan: "Plan", store: Store) -> dict[str, Any]:
         "budget": {"env_steps": study.budget.env_steps},
         "evaluation": {"points": study.evaluation.points, "episodes": study.evaluation.episodes},
         "seeds": list(study.seeds),
-        "cells": [
-            {"hash": one.cell.hash, "variant": one.cell.variant, "task": one.cell.task, "seed": one.cell.seed}
-            for one in plan.cells
-        ],
+        "cells": _entries(one.cell for one in plan.main),
+        **_tune(plan, store),
         "study_path": str(study.path),
         "study_yaml": study.text,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
 
 
-def _score_range(env: str, metric: str) -> tuple[float, float] | None:
+def _entries(cells: "Iterable[Cell]") -> list[Json]:
+    return [{"hash": one.hash, "variant": one.variant, "task": one.task, "seed": one.seed} for one in cells]
+
+
+def _tune(plan: "Plan", store: Store) -> Json:
+    """What was tuned, what was decided, and the cells of both; nothing without a ``tune:`` block.
+
+    ``held`` are finished retuned cells of arms that are undecided right now (a failed tuning cell is tried again):
+    ``gc`` leaves them alone until it is known whether they are wanted.
+    """
+    tune, tuning = plan.study.tune, plan.tuning
+    if tune is None or tuning is None:
+        return {}
+    found: Json = {
+        "field": tune.field,
+        "values": list(tune.texts),
+        "seeds": list(tune.seeds),
+        "budget": {"env_steps": tune.env_steps},
+        "summary": tune.summary,
+        "arms": [
+            {
+                "variant": arm.variant,
+                "own": arm.own,
+                "chosen": arm.chosen,
+                "edge": arm.edge,
+                "scores": [list(row) for row in arm.scores],
+                "failed": list(arm.failed),
+                "runs": arm.runs,
+            }
+            for arm in tuning.arms
+        ],
+    }
+    for stage, cells in (
+        ("tune", [one.cell for one in plan.cells if one.cell.stage == "tune"]),
+        ("retuned", tuning.retuned),
+    ):
+        entries = zip(_entries(cells), cells, strict=True)
+        found[stage] = [{**entry, "stage": stage, "value": cell.value} for entry, cell in entries]
+    found["held"] = sorted(one.hash for one in tuning.possible if store.cell(one.hash).path.exists())
+    return {"tune": found}
+
+
+def every_cell(manifest: Mapping[str, Any]) -> list[Json]:
+    """Every cell that a manifest names, each once, with its variant, task and seed; stage and value if not main."""
+    tune = manifest.get("tune") or {}
+    found: dict[str, Json] = {}
+    for entry in (*manifest.get("cells", ()), *tune.get("tune", ()), *tune.get("retuned", ())):
+        found.setdefault(entry["hash"], entry)
+    return list(found.values())
+
+
+def wanted(manifest: Mapping[str, Any]) -> set[str]:
+    """The hashes that a study needs, or may come to need."""
+    held = (manifest.get("tune") or {}).get("held", ())
+    return {entry["hash"] for entry in every_cell(manifest)} | set(held)
+
+
+def arm_of(entry: Json) -> str:
+    """A cell's variant, and what it was given to try: ``baseline``, ``baseline (tune 0.003)``."""
+    stage = entry.get("stage", "main")
+    return str(entry["variant"]) if stage == "main" else f"{entry['variant']} ({stage} {entry['value']})"
+
+
+def score_range(env: str, metric: str) -> tuple[float, float] | None:
     """Floor and ceiling of the return; they say nothing about other metrics."""
     return env_registry.find(env).score_range if metric == "eval/return" else None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.faults import sentence
+from ablate.manifest import every_cell
 from ablate.store import FINISHED, Store
 from ablate.tracking import Mirror
 
@@ -86,6 +87,10 @@ class Mirroring(threading.Thread):
             return self._record(None)
         return self._record(self._mirror.links())
 
+    def follow(self, manifest: Mapping[str, Any]) -> None:
+        """Mirror what a later manifest of the same study names, too."""
+        self._mirror.follow(manifest)
+
     def _connect(self) -> None:
         if not self._connected:
             self._mirror.connect()
@@ -114,7 +119,7 @@ def mirror_now(store: Store, manifest: Mapping[str, Any], say: Say) -> dict[str,
         Links to open; None when MLflow could not be written (said as a warning).
     """
     place = store.study(manifest["study"])
-    states = [store.cell(entry["hash"]).state() for entry in manifest["cells"]]
+    states = [store.cell(entry["hash"]).state() for entry in every_cell(manifest)]
     ended = all(state in FINISHED for state in states)
     status = "KILLED" if not ended else "FAILED" if "FAILED" in states else "FINISHED"
     summary = place.report / "summary.md"

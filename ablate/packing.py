@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ablate.cells import Cell
@@ -63,9 +63,9 @@ class Pack:
 
     @property
     def name(self) -> str:
-        """For people: variant and seeds."""
+        """For people: arm and seeds."""
         seeds = [cell.seed for cell in self.cells]
-        return f"{self.cells[0].variant}/s{seeds[0]}" + (f"-{seeds[-1]}" if len(seeds) > 1 else "")
+        return f"{self.cells[0].arm}/s{seeds[0]}" + (f"-{seeds[-1]}" if len(seeds) > 1 else "")
 
 
 def slots(
@@ -131,7 +131,7 @@ def make_packs(
     groups: dict[tuple[str, int], list[Cell]] = defaultdict(list)
     for cell in todo.values():
         if cell.hash not in resumed:
-            groups[cell.variant, cell.task].append(cell)
+            groups[cell.arm, cell.task].append(cell)
     per_group = max(1, math.ceil((workers - len(packs)) / max(1, len(groups))))
     for cells in groups.values():
         limit = MAX_SEEDS if seeds_per_pack == "auto" else seeds_per_pack
@@ -211,7 +211,7 @@ def _interrupted(todo: dict[str, Cell], store: Store) -> list[list[Cell]]:
 
 def _finished_cell(cell_hash: str, like: Cell, seed: int) -> Cell:
     """A cell of an interrupted pack that has ended: it is trained along, so that the others' bits stay, not written."""
-    return Cell(cell_hash, like.variant, like.task, seed, {**like.identity, "seed": seed})
+    return replace(like, hash=cell_hash, seed=seed, identity={**like.identity, "seed": seed})
 
 
 def _even_chunks(cells: list[Cell], limit: int) -> list[list[Cell]]:

@@ -12,11 +12,14 @@ from typing import Literal
 
 from ablate.cells import Cell, cells, without_code
 from ablate.costs import Estimate, Pair, estimate_of, packs_of, probes_of
+from ablate.decisions import Decisions, decide
 from ablate.errors import StoreError
+from ablate.manifest import every_cell
 from ablate.manifest import write_manifest as write_manifest
 from ablate.power import Power, power_of
-from ablate.store import Store
+from ablate.store import State, Store
 from ablate.study import Study
+from ablate.tuning import tuning_cells
 from ablate.variants import BASELINE
 
 PlanState = Literal["new", "cached", "stale", "failed", "interrupted", "running"]
@@ -60,13 +63,15 @@ class Plan:
 
     Attributes:
         study: The study.
-        cells: All its cells, in the order variants x tasks x seeds.
+        cells: All its cells, each once: the main ones in the order variants x tasks x seeds, those of tuning, and of
+            the retuned ones those that are known by now and are no main cells.
         orphaned: Hashes that the study's last run asked for and this study does not.
         figures: (variant, task index) -> ``describe()`` of its trainer, where known.
         estimate: Time of the missing cells; None when something of it was never probed.
         power: What the seeds can show.
         spread: SD over seeds of the baseline's final score per task, where three or more baseline cells are done.
         warnings: What a person should know.
+        tuning: What is decided and what that asks for; None without a ``tune:`` block.
     """
 
     study: Study
@@ -77,6 +82,12 @@ class Plan:
     power: Power
     spread: dict[int, float]
     warnings: tuple[str, ...]
+    tuning: Decisions | None = None
+
+    @property
+    def main(self) -> tuple[PlannedCell, ...]:
+        """The cells of the arms as they are."""
+        return tuple(one for one in self.cells if one.cell.stage == "main")
 
     def counts(self) -> dict[str, int]:
         """Cells per state, and the orphans."""
@@ -110,8 +121,9 @@ def make_plan(study: Study, store: Store, probe: bool = True, progress: Callable
         progress: Told what is being probed.
     """
     _check_readable(store)
-    planned = [PlannedCell(one, _STATES[store.cell(one.hash).state()]) for one in cells(study, study.variants)]
-    planned, orphaned = _reconciled(planned, study, store)
+    listed, tuning, states = _listed(study, store)
+    planned = [PlannedCell(one, _STATES[states[one.hash]]) for one in listed]
+    planned, orphaned = _reconciled(planned, tuning.possible if tuning else (), study, store)
     packs, shares = packs_of([one.cell for one in planned if one.state in _TO_TRAIN], study, store)
     every = [one.cell for one in planned]
     probes, warnings = probes_of(every, packs, study, store, shares, progress, measure=probe)
@@ -130,7 +142,20 @@ def make_plan(study: Study, store: Store, probe: bool = True, progress: Callable
         power=power_of(len(study.seeds), len(study.tasks), contrasts, study.alpha),
         spread=_spread(planned, study, store),
         warnings=tuple(warnings),
+        tuning=tuning,
     )
+
+
+def _listed(study: Study, store: Store) -> tuple[list[Cell], Decisions | None, dict[str, State]]:
+    """Every cell that is known to be wanted, each once; what tuning decided; every cell's state."""
+    main, tune = cells(study, study.variants), tuning_cells(study)
+    states = {one.hash: store.cell(one.hash).state() for one in (*main, *tune)}
+    if study.tune is None:
+        return main, None, states
+    tuning = decide(study, tune, main, states, store)
+    retuned = [one for one in tuning.retuned if one.hash not in states]
+    states |= {one.hash: store.cell(one.hash).state() for one in retuned}
+    return [*main, *tune, *retuned], tuning, states
 
 
 def _check_readable(store: Store) -> None:
@@ -139,13 +164,22 @@ def _check_readable(store: Store) -> None:
         raise StoreError(f"cannot read the store {store.home}. Check it, or choose another with ABLATE_HOME.")
 
 
-def _reconciled(planned: list[PlannedCell], study: Study, store: Store) -> tuple[list[PlannedCell], list[str]]:
-    """Tell stale cells from new ones, and find orphans, by the manifest of the study's last run."""
+def _reconciled(
+    planned: list[PlannedCell], possible: Sequence[Cell], study: Study, store: Store
+) -> tuple[list[PlannedCell], list[str]]:
+    """Tell stale cells from new ones, and find orphans, by the manifest of the study's last run.
+
+    Args:
+        planned: What the study asks for.
+        possible: What it may come to ask for: no orphans.
+        study: The study.
+        store: Where its manifest and cells lie.
+    """
     manifest = store.study(study.record).manifest()
     if manifest is None:
         return planned, []
-    wanted = {one.cell.hash for one in planned}
-    gone = [entry["hash"] for entry in manifest.get("cells", ()) if entry["hash"] not in wanted]
+    wanted = {one.cell.hash for one in planned} | {one.hash for one in possible}
+    gone = [entry["hash"] for entry in every_cell(manifest) if entry["hash"] not in wanted]
     identities = {one: store.cell(one).identity() for one in gone}
     there = {one: without_code(found) for one, found in identities.items() if found is not None}
     stale: set[str] = set()
@@ -182,7 +216,8 @@ def _spread(planned: Sequence[PlannedCell], study: Study, store: Store) -> dict[
     for task in range(len(study.tasks)):
         scores = []
         for one in planned:
-            if one.cell.variant == BASELINE and one.cell.task == task and one.state == "cached":
+            mine = one.cell.stage == "main" and one.cell.variant == BASELINE and one.cell.task == task
+            if mine and one.state == "cached":
                 rows = store.cell(one.cell.hash).rows()
                 values = [row[metric] for row in rows if row.get(metric) is not None]
                 last = values[-max(1, len(values) // 10) :]

@@ -23,8 +23,10 @@ from ablate.schema import (
     SeedRange,
     StudyFile,
     TaskEntry,
+    TuneEntry,
 )
 from ablate.tree import Path, Tree
+from ablate.tuning import Tune, resolved_tune, tuned_drafts
 from ablate.variants import Draft, baseline_draft, control_drafts, distinct, shared_fields
 from algorithms import registry as algorithm_registry
 from envs import registry as env_registry
@@ -44,7 +46,7 @@ def resolve(tree: Tree) -> tuple[dict[str, Any] | None, list[Problem]]:
     problems = Problems(tree)
     sections = _sections(problems)
     check_profiles(problems)
-    seeds = _seeds(sections.get("seeds"), problems)
+    seeds = _seeds(sections.get("seeds"), ("seeds",), problems)
     tasks = _tasks(sections.get("tasks"), problems)
     baseline = _arm(sections.get("baseline"), ("baseline",), None, problems)
     controls: dict[str, Arm] = {}
@@ -62,9 +64,13 @@ def resolve(tree: Tree) -> tuple[dict[str, Any] | None, list[Problem]]:
         ]
     check_names(problems)
     variants = distinct(drafts, problems)
+    tune = _tune(sections, seeds, drafts, problems)
     for task in tasks.values():
         check_fit(drafts, task, problems)
         check_scale(drafts, task, sections, problems)
+    if tune is not None and not problems.found:
+        for task in tasks.values():
+            check_fit(tuned_drafts(tune, drafts), task, problems)
     sections["metrics"] = checked_metrics(sections.get("metrics"), tasks, problems)
     if problems.found:
         return None, problems.found
@@ -80,6 +86,7 @@ def resolve(tree: Tree) -> tuple[dict[str, Any] | None, list[Problem]]:
         "seeds": seeds,
         "controls": controls,
         "variants": tuple(variants),
+        "tune": tune,
     }, []
 
 
@@ -154,15 +161,27 @@ def _has_holes(path: Path, problems: Problems) -> bool:
     return bool(holes)
 
 
-def _seeds(section: Any, problems: Problems) -> tuple[int, ...]:
+def _seeds(section: Any, path: Path, problems: Problems) -> tuple[int, ...]:
     if isinstance(section, SeedRange):
         return tuple(range(section.start, section.start + section.count))
     seen: dict[int, int] = {}
     for index, seed in enumerate(section or ()):
         if seed in seen:
-            problems.add(("seeds", index), f"seed {seed} is listed twice; a repeated seed is not a new run.")
+            problems.add((*path, index), f"seed {seed} is listed twice; a repeated seed is not a new run.")
         seen.setdefault(seed, index)
     return tuple(seen)
+
+
+def _tune(
+    sections: Mapping[str, Any], own_seeds: tuple[int, ...], drafts: list[Draft], problems: Problems
+) -> Tune | None:
+    """The ``tune:`` block, checked against every arm."""
+    entry: TuneEntry | None = sections.get("tune")
+    if entry is None:
+        return None
+    seeds = _seeds(entry.seeds, ("tune", "seeds"), problems)
+    budget = sections.get("budget")
+    return resolved_tune(entry, seeds, own_seeds, drafts, budget.env_steps if budget else 0, problems)
 
 
 def _tasks(section: Mapping[int, TaskEntry] | None, problems: Problems) -> "dict[int, Task]":

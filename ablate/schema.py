@@ -133,6 +133,21 @@ class Metrics(_Section):
     """Further summaries of the same metric; reported, not tested."""
 
 
+class TuneEntry(_Section):
+    """One field of the config, chosen per arm on seeds that the comparison never sees."""
+
+    field: str
+    """Dotted; every arm's config must have it, e.g. `learning_rate`."""
+    values: Annotated[list[Any], MinLen(2)]
+    """What every arm tries."""
+    seeds: Seeds
+    """None of them may be a seed of the study."""
+    budget: Budget | None = None
+    """Of every tuning run; the study's unless given."""
+    summary: Literal["final", "auc"] = "auc"
+    """What the primary metric is judged by: its mean along the run, or its last tenth."""
+
+
 class AblationEntry(_Section):
     """One intervention on one component; `with` as a list makes one variant of each value."""
 
@@ -184,6 +199,8 @@ class StudyFile(_Section):
     metrics: Metrics = Metrics()
     ablations: dict[Name, AblationEntry] = {}
     controls: dict[Name, ControlEntry] = {}
+    tune: TuneEntry | None = None
+    """What is chosen per arm on seeds of its own; the report then shows every arm as is and retuned."""
     profiles: dict[Name, dict[str, Any]] = {}
     """Named deltas over this file: the same science at another scale (`--profile NAME`)."""
     extends: str | None = None
@@ -226,8 +243,9 @@ def json_schema() -> dict[str, Any]:
     }, "additionalProperties": False}  # fmt: skip
     schema["properties"]["profiles"] = {"type": "object", "additionalProperties": profile}
     schema["required"] = ["schema"]
-    for entry in ("BaselineEntry", "ControlEntry"):  # a profile's delta names neither
+    for entry in ("BaselineEntry", "ControlEntry"):  # a delta need not repeat what its base names
         definitions[entry].pop("required")
+    definitions["TuneEntry"].pop("required")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "ablate study"}
 
 

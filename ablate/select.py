@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from ablate.plan import PlannedCell
     from ablate.study import Study
 
-KEYS = ("ablation", "variant", "task", "seed", "state", "cell")
+KEYS = ("ablation", "variant", "task", "seed", "state", "stage", "cell")
 STATES = ("new", "cached", "stale", "failed", "interrupted", "running")
+STAGES = ("main", "tune", "retuned")
 _SAME_STATE = {"done": "cached", "missing": "new"}
 
 
@@ -50,6 +51,10 @@ def parsed(text: str) -> Selector:
         for word in pattern.split(","):
             if _state(word) not in STATES:
                 raise UsageError(f"no state `{word}`.{hint(word, STATES)} States: {', '.join(STATES)}.")
+    if key == "stage":
+        for word in pattern.split(","):
+            if word.strip() not in STAGES:
+                raise UsageError(f"no stage `{word}`.{hint(word, STAGES)} Stages: {', '.join(STAGES)}.")
     return Selector(key, pattern)
 
 
@@ -61,7 +66,8 @@ def chosen(cells: "Sequence[PlannedCell]", selectors: Sequence[str], study: "Stu
     """
     wanted = [parsed(text) for text in selectors]
     for one in wanted:
-        if one.key != "state" and not any(_matches(one, cell, study) for cell in cells):
+        # Which retuned cells there are shows when tuning has ended, as a state does.
+        if one.key not in ("state", "stage") and not any(_matches(one, cell, study) for cell in cells):
             raise UsageError(f"`{one}` matches no cell of {study.study}.{_known(one, cells, study)}")
     keys = {one.key for one in wanted}
     return [
@@ -77,6 +83,8 @@ def _matches(selector: Selector, planned: "PlannedCell", study: "Study") -> bool
         return any(low <= cell.seed <= high for low, high in _seeds(pattern))
     if selector.key == "state":
         return planned.state in [_state(word) for word in pattern.split(",")]
+    if selector.key == "stage":
+        return cell.stage in [word.strip() for word in pattern.split(",")]
     if selector.key == "cell":
         return cell.hash.startswith(pattern)
     if selector.key == "task":
@@ -93,7 +101,7 @@ def _known(selector: Selector, cells: "Sequence[PlannedCell]", study: "Study") -
         "ablation": list(study.ablations),
         "variant": [one.name for one in study.variants],
         "task": [one.label for one in study.tasks],
-        "seed": [str(seed) for seed in study.seeds],
+        "seed": [str(seed) for seed in (*study.seeds, *(study.tune.seeds if study.tune else ()))],
         "cell": [],
     }[selector.key]
     return f"{hint(selector.pattern, names)} Known: {', '.join(names)}." if names else ""

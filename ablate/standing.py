@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ablate.manifest import arm_of, every_cell
 from ablate.store import FINISHED, Json, State, Store
 
 _STALE_BEAT_SECONDS = 60.0
@@ -15,10 +16,11 @@ _SHORTEST_WINDOW_SECONDS = 5.0
 
 @dataclass(slots=True)
 class CellStanding:
-    """One cell."""
+    """One cell; ``arm`` is its variant and what that was given to try."""
 
     hash: str
     variant: str
+    arm: str
     task: int
     seed: int
     state: State
@@ -34,7 +36,7 @@ class VariantStanding:
     """One row of the table.
 
     Attributes:
-        name: Of the variant.
+        name: Of the variant; its tuning and retuned runs are rows of their own.
         color: As in the report.
         cells: All of them.
         counts: State -> number of cells.
@@ -85,28 +87,33 @@ class Observer:
         self._store = store
         self._manifest = manifest
         self._metric: str = manifest["primary"]["name"]
+        tune = manifest.get("tune") or {"budget": manifest["budget"]}
+        self._cells = every_cell(manifest)
         self._budget: int = manifest["budget"]["env_steps"]
+        self._tuned = {entry["hash"]: entry["stage"] for entry in self._cells if "stage" in entry}
+        self._tune_budget: int = tune["budget"]["env_steps"]
         self._ended: dict[str, CellStanding] = {}
         self._seen: deque[tuple[float, int]] = deque()
 
     def look(self) -> Standing:
         """The study now."""
         beats: dict[str, Json] = {}
-        variants = {
-            one["name"]: VariantStanding(name=one["name"], color=one["color"]) for one in self._manifest["variants"]
-        }
-        for entry in self._manifest["cells"]:
+        colors = {one["name"]: one["color"] for one in self._manifest["variants"]}
+        variants = {name: VariantStanding(name=name, color=color) for name, color in colors.items()}
+        for entry in self._cells:
             cell = self._ended.get(entry["hash"]) or self._cell(entry, beats)
             if cell.state in FINISHED:
                 self._ended[cell.hash] = cell
-            row = variants[cell.variant]
+            stage = entry.get("stage")
+            name = f"{cell.variant} ({stage})" if stage else cell.variant
+            row = variants.setdefault(name, VariantStanding(name=name, color=colors[cell.variant]))
             row.cells.append(cell)
             row.counts[cell.state] += 1
         for row in variants.values():
             self._summarize(row, beats)
         everything = [cell for row in variants.values() for cell in row.cells]
         rate = self._rate(everything, sum(row.rate for row in variants.values()))
-        left = sum(self._budget - cell.env_steps for cell in everything if cell.state not in FINISHED)
+        left = sum(self._budget_of(cell) - cell.env_steps for cell in everything if cell.state not in FINISHED)
         return Standing(
             study=self._manifest["study"],
             variants=list(variants.values()),
@@ -116,6 +123,9 @@ class Observer:
             metric=self._metric,
         )
 
+    def _budget_of(self, cell: CellStanding) -> int:
+        return self._tune_budget if self._tuned.get(cell.hash) == "tune" else self._budget
+
     def _cell(self, entry: Json, beats: dict[str, Json]) -> CellStanding:
         place = self._store.cell(entry["hash"])
         status = place.status() or {}
@@ -123,6 +133,7 @@ class Observer:
         cell = CellStanding(
             hash=entry["hash"],
             variant=entry["variant"],
+            arm=arm_of(entry),
             task=entry["task"],
             seed=entry["seed"],
             state=state,
@@ -163,9 +174,10 @@ class Observer:
 
     def _summarize(self, row: VariantStanding, beats: dict[str, Json]) -> None:
         # A diverged seed will not train further: for the clock its budget is spent.
-        spent = [self._budget if cell.state in FINISHED else cell.env_steps for cell in row.cells]
-        row.share = min(1.0, sum(spent) / max(1, self._budget * len(row.cells)))
-        scores = [cell.score for cell in row.cells if cell.score is not None]
+        spent = [self._budget_of(cell) if cell.state in FINISHED else cell.env_steps for cell in row.cells]
+        row.share = min(1.0, sum(spent) / max(1, sum(map(self._budget_of, row.cells))))
+        # The mean over values that are still to be chosen from says nothing.
+        scores = [cell.score for cell in row.cells if cell.score is not None and self._tuned.get(cell.hash) != "tune"]
         row.score = sum(scores) / len(scores) if scores else None
         packs = {cell.pack for cell in row.cells if cell.state == "RUNNING" and cell.pack in beats}
         fresh = [beats[pack] for pack in packs if pack and time.time() - beats[pack].get("ts", 0) < _STALE_BEAT_SECONDS]

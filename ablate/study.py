@@ -17,6 +17,7 @@ from ablate.tree import Origin, Path, Tree, merged_trees
 from ablate.yaml_lines import YamlProblems, parse, read
 
 if TYPE_CHECKING:
+    from ablate.tuning import Tune
     from ablate.variants import Variant
 
 
@@ -66,6 +67,7 @@ class Study:
         resources: Packing and placement.
         alpha: Family-wise error rate.
         variants: Baseline, ablations, controls; see ``ablate.variants.expand``.
+        tune: What is chosen per arm on seeds of its own; None compares the arms as they are only.
         profiles: Names of the profiles the file offers.
         path: The file.
         profile: The chosen profile.
@@ -87,6 +89,7 @@ class Study:
     resources: Resources
     alpha: float
     variants: "tuple[Variant, ...]"
+    tune: "Tune | None"
     profiles: tuple[str, ...]
     path: FilePath
     profile: str | None

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ablate.durable import read_lines
+from ablate.manifest import arm_of, every_cell
 from ablate.store import Json, Store
 
 POINTS_PER_CALL = 1000
@@ -107,6 +108,10 @@ class Mirror:
                     run.info.status,
                 )
 
+    def follow(self, manifest: Mapping[str, Any]) -> None:
+        """Go on with a later manifest of the same study, which names more cells."""
+        self._manifest = manifest
+
     def calls(self, *, final: bool = False) -> Iterator[None]:
         """Bring every cell up to date; yields after each call to MLflow, so that the caller sets the pace.
 
@@ -114,7 +119,7 @@ class Mirror:
             final: Also send short tails of journals and close what does not run any more; otherwise rows are gathered
                 until they fill a call or the cell has ended.
         """
-        for entry in self._manifest["cells"]:
+        for entry in every_cell(self._manifest):
             yield from self._cell(entry, final)
 
     def finish(self, status: str, note: str, report: Path | None) -> None:
@@ -239,11 +244,13 @@ class Mirror:
             "mlflow.runColor": variant["color"],
             "mlflow.source.name": str(self._manifest.get("study_path", self.study)),
         }
+        if "tune" in self._manifest:
+            tags |= {"stage": entry.get("stage", "main"), "value": entry.get("value") or ""}
         where = f"{task['label']}/" if len(self._manifest["tasks"]) > 1 else ""
         run = self._client.create_run(
             self.experiment_id,
             start_time=int(status["started"] * 1000),
-            run_name=f"{variant['name']}/{where}s{entry['seed']}",
+            run_name=f"{arm_of(entry)}/{where}s{entry['seed']}",
             tags={key: str(value) for key, value in tags.items()},
         )
         child = _Child(run.info.run_id, generation, -1, "RUNNING", attempt=status["attempt"])
@@ -284,9 +291,10 @@ class Mirror:
         import json
 
         metric = self._manifest["primary"]["name"]
+        only = " and tags.stage = 'main'" if "tune" in self._manifest else ""
         return json.dumps(
             {
-                "searchFilter": f"tags.ablate.kind = 'cell' and tags.ablate.study = '{self.study}'",
+                "searchFilter": f"tags.ablate.kind = 'cell' and tags.ablate.study = '{self.study}'{only}",
                 "orderByKey": f"metrics.`{metric}`",
                 "orderByAsc": False,
                 "startTime": "ALL",

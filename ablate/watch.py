@@ -112,7 +112,7 @@ class Watch(threading.Thread):
 def failure(store: Store, pack: str | None, error: str | None, cells: Sequence[CellStanding]) -> str:
     """A failure as people need it: what, why, the end of the log, how to try again."""
     seeds = ", ".join(str(cell.seed) for cell in cells)
-    head = f"FAILED {cells[0].variant}, seed{'s' if len(cells) > 1 else ''} {seeds}: {error}"
+    head = f"FAILED {cells[0].arm}, seed{'s' if len(cells) > 1 else ''} {seeds}: {error}"
     tail = [f"  | {one}" for one in store.pack(pack).log_tail(_LOG_LINES)] if pack else []
     first = cells[0].hash
     return "\n".join([head, *tail, f"  More: ablate logs {first}   Try again: ablate run --rerun failed"])

@@ -8,6 +8,7 @@ import psutil
 
 from ablate.cli.inputs import takes_store
 from ablate.durable import guarded
+from ablate.manifest import wanted
 from ablate.runner import TEMP_PREFIX, TEMP_ROOT
 from ablate.store import CellDir, PackDir, Store
 
@@ -21,8 +22,8 @@ def command(store: Store, checkpoints: bool, dry_run: bool) -> int:
 
     A study asks for the cells of its last run's manifest. A cell that some process trains is never touched.
     """
-    wanted = {entry["hash"] for study in store.studies for entry in (study.manifest() or {}).get("cells", ())}
-    cells = [cell for cell in store.cells if cell.hash not in wanted and not cell.is_locked()]
+    asked = {one for study in store.studies for one in wanted(study.manifest() or {})}
+    cells = [cell for cell in store.cells if cell.hash not in asked and not cell.is_locked()]
     gone = {cell.hash for cell in cells}
     packs = [pack for pack in store.packs if _is_orphan(pack, gone, store)]
     kept = [pack for pack in store.packs if pack not in packs]

@@ -13,6 +13,7 @@ from ablate.plan import make_plan
 from ablate.select import chosen
 from ablate.store import Store
 from ablate.study import check, load
+from ablate.tuning import num_cells
 from algorithms import registry as algorithm_registry
 from algorithms.component import components
 from envs import registry as env_registry
@@ -80,7 +81,7 @@ def _studies(directory: Path) -> Rows:
             {
                 "file": str(file),
                 "study": study.study if study else "(invalid)",
-                "cells": len(study.variants) * len(study.tasks) * len(study.seeds) if study else 0,
+                "cells": num_cells(study) if study else 0,
                 "profiles": list(study.profiles) if study else [],
                 "question": study.question if study else f"{len(problems)} problems; ablate validate {file}",
             }
@@ -154,6 +155,7 @@ def _cells_of(file: str, profile: str | None, select: tuple[str, ...], store: St
             "cell": one.cell.hash,
             "state": one.state,
             "variant": one.cell.variant,
+            **({"stage": one.cell.stage, "value": one.cell.value or ""} if study.tune else {}),
             "task": study.tasks[one.cell.task].label,
             "seed": one.cell.seed,
         }

@@ -7,6 +7,7 @@ import click
 
 from ablate.cli.inputs import as_json, selects, takes_store, takes_study
 from ablate.cli.output import columns, duration, print_json
+from ablate.decisions import chosen_text
 from ablate.plan import CONFOUNDS, Plan, PlannedCell, make_plan
 from ablate.select import chosen
 from ablate.store import Store
@@ -61,6 +62,7 @@ def lines(plan: Plan, picked: list[PlannedCell], store: Store) -> list[str]:
         *_confounds(plan, names),
         "",
         f"Cells  {summary(plan)}",
+        *tuning_lines(plan),
         *_picked(plan, picked),
         f"Time   {_time(plan)}",
         *_power(plan),
@@ -80,7 +82,7 @@ def _variants(plan: Plan, names: set[str]) -> list[str]:
     rows = []
     for one in plan.study.variants:
         if one.name in names:
-            mine = [cell.state for cell in plan.cells if cell.cell.variant == one.name]
+            mine = [cell.state for cell in plan.main if cell.cell.variant == one.name]
             done = f"{mine.count('cached')}/{len(mine)} done"
             what = f"{plan.study.baseline.algorithm}, the reference" if one.role == BASELINE else one.label
             rows.append((one.name, one.action or one.role, done, what))
@@ -114,11 +116,33 @@ def _factor(base: float, own: float) -> str:
     return f"x{own / base:.3g}" if base else f"{base:g} → {own:g}"
 
 
+def tuning_lines(plan: Plan) -> list[str]:
+    """How far tuning is and what it decided, as text; nothing without a ``tune:`` block."""
+    tune, tuning = plan.study.tune, plan.tuning
+    if tune is None or tuning is None:
+        return []
+    states = [one.state for one in plan.cells if one.cell.stage == "tune"]
+    done = sum(state in ("cached", "failed") for state in states)
+    rows = [chosen_text(arm, plan.study).partition(": ")[::2] for arm in tuning.arms]
+    found = [
+        f"Tune   {tune.field} of {', '.join(tune.texts)} on seeds {', '.join(map(str, tune.seeds))}, "
+        f"{tune.env_steps:,} steps each: {done} of {len(states)} tuning cells have ended.",
+        *columns(rows, indent=" " * 9),
+    ]
+    if not tuning.complete:
+        known = {one.cell.hash for one in plan.cells if one.cell.stage != "tune"}
+        found.append(
+            f"       After tuning: {len(known)} cells are known now ({len(plan.main)} as is), at most "
+            f"{len(known) + tuning.at_most} with what is not chosen yet."
+        )
+    return found
+
+
 def _picked(plan: Plan, picked: list[PlannedCell]) -> list[str]:
     if len(picked) == len(plan.cells):
         return []
     rows = [
-        (one.cell.hash, one.cell.variant, plan.study.tasks[one.cell.task].label, f"seed {one.cell.seed}", one.state)
+        (one.cell.hash, one.cell.arm, plan.study.tasks[one.cell.task].label, f"seed {one.cell.seed}", one.state)
         for one in picked
     ]
     return [f"Selected {len(picked)} of {len(plan.cells)} cells:", *columns(rows)]
@@ -128,11 +152,12 @@ def _time(plan: Plan) -> str:
     if not plan.missing():
         return "nothing to train."
     found = plan.estimate
+    more = " Retuned arms that are not known yet come on top." if plan.tuning and not plan.tuning.complete else ""
     if found is None:
         return "not estimated (a variant was never probed on this machine)."
     return (
         f"about {duration(found.seconds)}: {found.packs} pack{'s' if found.packs != 1 else ''} on {found.workers} "
-        f"worker{'s' if found.workers != 1 else ''}, {duration(found.pack_seconds)} of work in all."
+        f"worker{'s' if found.workers != 1 else ''}, {duration(found.pack_seconds)} of work in all.{more}"
     )
 
 
@@ -188,6 +213,7 @@ def as_data(plan: Plan, picked: list[PlannedCell]) -> dict[str, Any]:
                 "task": study.tasks[one.cell.task].label,
                 "seed": one.cell.seed,
                 "state": one.state,
+                **({"stage": one.cell.stage, "value": one.cell.value} if study.tune else {}),
             }
             for one in picked
         ],
@@ -196,4 +222,30 @@ def as_data(plan: Plan, picked: list[PlannedCell]) -> dict[str, Any]:
         "power": dataclasses.asdict(plan.power),
         "spread": {study.tasks[task].label: value for task, value in plan.spread.items()},
         "warnings": list(plan.warnings),
+        **_tune_data(plan),
+    }
+
+
+def _tune_data(plan: Plan) -> dict[str, Any]:
+    tune, tuning = plan.study.tune, plan.tuning
+    if tune is None or tuning is None:
+        return {}
+    return {
+        "tune": {
+            "field": tune.field,
+            "values": list(tune.values),
+            "seeds": list(tune.seeds),
+            "env_steps": tune.env_steps,
+            "summary": tune.summary,
+            "complete": tuning.complete,
+            "at_most_more": tuning.at_most,
+            "arms": [
+                {
+                    **dataclasses.asdict(arm),
+                    "own": tune.own[arm.variant],
+                    "chosen": None if arm.chosen is None else tune.values[arm.chosen],
+                }
+                for arm in tuning.arms
+            ],
+        }
     }

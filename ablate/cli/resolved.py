@@ -27,7 +27,23 @@ def study_data(study: Study) -> dict[str, Any]:
         "metrics": study.metrics.model_dump(),
         "alpha": study.alpha,
         "resources": study.resources.model_dump(),
+        **_tune_data(study),
         "variants": {one.name: variant_data(one) for one in study.variants},
+    }
+
+
+def _tune_data(study: Study) -> dict[str, Any]:
+    if study.tune is None:
+        return {}
+    tune = study.tune
+    return {
+        "tune": {
+            "field": tune.field,
+            "values": list(tune.values),
+            "seeds": list(tune.seeds),
+            "budget": {"env_steps": tune.env_steps},
+            "summary": tune.summary,
+        }
     }
 
 

@@ -26,6 +26,6 @@ def command(study: Study, store: Store, select: tuple[str, ...], dry_run: bool) 
             for cell in failed:
                 store.cell(cell.hash).forget()
     for cell in failed:
-        click.echo(f"  {'would forget' if dry_run else 'forgot'} {cell.variant}, seed {cell.seed}  ({cell.hash})")
+        click.echo(f"  {'would forget' if dry_run else 'forgot'} {cell.arm}, seed {cell.seed}  ({cell.hash})")
     click.echo(f"{len(failed)} failed cells." + ("" if dry_run or not failed else " `ablate run` tries them again."))
     return 0

@@ -1,14 +1,15 @@
 """``ablate run STUDY``: train what is missing, then report. Run again to resume."""
 
-from typing import Any, Literal
+import functools
+from typing import Literal
 
 import click
 
 from ablate.cli.inputs import selects, takes_store, takes_study
 from ablate.cli.output import duration
-from ablate.cli.plan import summary
+from ablate.cli.plan import summary, tuning_lines
 from ablate.cli.verdicts import print_verdicts
-from ablate.plan import make_plan
+from ablate.plan import Plan, PlannedCell, make_plan
 from ablate.select import chosen
 from ablate.store import Store
 from ablate.study import Study
@@ -53,7 +54,8 @@ def command(
     store.check_writable()
     with store.study(study.record).lock():
         plan = make_plan(study, store, probe=False)
-        picked = _picked(plan.cells, study, select, exclude)
+        pick = functools.partial(_picked, select=select, exclude=exclude)
+        picked = pick(plan)
         click.echo(f"{study.study}{f' ({study.profile})' if study.profile else ''}: {summary(plan)}")
         options = Options(
             executor=executor,
@@ -68,7 +70,7 @@ def command(
             click.echo(f"Expected to take about {duration(plan.estimate.seconds)}.")
         if not todo(picked, rerun_failed=options.rerun_failed):
             click.echo("Nothing to train.")
-        outcome = drive(plan, picked, store, options, _say)
+        outcome = drive(plan, pick, store, options, _say)
     if outcome.rendered is not None:
         print_verdicts(outcome.rendered.verdicts)
         for warning in outcome.rendered.warnings:
@@ -81,17 +83,18 @@ def command(
     failed = outcome.states.get("FAILED", 0)
     if failed:
         click.echo(
-            f"{failed} of {len(picked)} cells failed; `ablate run {study.path} --rerun failed` tries them again."
+            f"{failed} of {sum(outcome.states.values())} cells failed; "
+            f"`ablate run {study.path} --rerun failed` tries them again."
         )
     if outcome.exit_code >= 128:
         click.echo(f"Stopped; `ablate run {study.path}` resumes.")
     return outcome.exit_code
 
 
-def _picked(cells: Any, study: Study, select: tuple[str, ...], exclude: tuple[str, ...]) -> Any:
-    picked = chosen(cells, select, study)
+def _picked(plan: Plan, select: tuple[str, ...], exclude: tuple[str, ...]) -> list[PlannedCell]:
+    picked = chosen(plan.cells, select, plan.study)
     if exclude:
-        out = {one.cell.hash for one in chosen(cells, exclude, study)}
+        out = {one.cell.hash for one in chosen(plan.cells, exclude, plan.study)}
         picked = [one for one in picked if one.cell.hash not in out]
     return picked
 
@@ -103,9 +106,11 @@ def _dry_run(
 
     plan = make_plan(study, store, probe=False)
     click.echo(f"{study.study}: {summary(plan)}")
-    cells = todo(_picked(plan.cells, study, select, exclude), rerun_failed=rerun_failed)
+    cells = todo(_picked(plan, select, exclude), rerun_failed=rerun_failed)
     for cell in cells:
-        click.echo(f"  would train {cell.variant}, {study.tasks[cell.task].label}, seed {cell.seed}  ({cell.hash})")
+        click.echo(f"  would train {cell.arm}, {study.tasks[cell.task].label}, seed {cell.seed}  ({cell.hash})")
+    for line in tuning_lines(plan):
+        click.echo(line)
     click.echo(f"{len(cells)} cells; nothing was written.")
     return 0
 

@@ -50,7 +50,7 @@ def command(study: str, store: Store, watch: bool, failed: bool, as_json: bool) 
     click.echo("A driver is at work." if place.is_locked() else "No driver is at work.")
     if failed:
         rows = [
-            (cell.hash, cell.variant, f"seed {cell.seed}", cell.state, cell.error or "")
+            (cell.hash, cell.arm, f"seed {cell.seed}", cell.state, cell.error or "")
             for cell in standing.cells
             if cell.state in ("FAILED", "INTERRUPTED")
         ]

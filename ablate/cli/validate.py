@@ -10,6 +10,7 @@ from ablate.cli.output import print_json
 from ablate.errors import StudyError
 from ablate.problems import Problem, rendered
 from ablate.study import Study, check
+from ablate.tuning import num_cells
 
 
 @click.command()
@@ -36,9 +37,20 @@ def command(study: str, overrides: tuple[str, ...], profile: str | None, as_json
     chosen = f" with profile {profile}" if profile else ""
     click.echo(
         f"{study}{chosen} is valid: {_count(found.variants, 'variant')} x {_count(found.tasks, 'task')} x "
-        f"{_count(found.seeds, 'seed')} = {cells} cells{also}."
+        f"{_count(found.seeds, 'seed')} = {cells} cells{_tuning(found)}{also}."
     )
     return 0
+
+
+def _tuning(study: Study) -> str:
+    if study.tune is None:
+        return ""
+    tune, cells = study.tune, len(study.variants) * len(study.tasks)
+    return (
+        f"; tuning {tune.field}: {_count(study.variants, 'variant')} x {_count(tune.values, 'value')} x "
+        f"{_count(study.tasks, 'task')} x {_count(tune.seeds, 'seed')} = {num_cells(study) - cells * len(study.seeds)} "
+        f"cells, and at most {cells * len(study.seeds)} retuned"
+    )
 
 
 def _count(things: Any, word: str) -> str:
