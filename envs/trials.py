@@ -106,9 +106,9 @@ class TaskEnv(BatchedEnv):
         Raises:
             ValueError: Another option, or no such task.
         """
-        self._numbers = self._streams.uniform(self.num_draws, self.num_envs)
-        task = self._draw_task(self._numbers) if not options else self._given_task(options)
-        self._state = {"task": task, **self._begin(self._numbers, task)}
+        numbers = self._starting_numbers()
+        task = self._draw_task(numbers) if not options else self._given_task(options)
+        self._state = {"task": task, **self._begin(numbers, task)}
         self._elapsed = torch.zeros_like(self._elapsed)
         return self._observe(self._state), {}
 
@@ -124,8 +124,12 @@ class TaskEnv(BatchedEnv):
         self._check_task(task)
         return task
 
+    def _starting_numbers(self) -> torch.Tensor:
+        """What ``reset`` starts from."""
+        return self._streams.uniform(self.num_draws, self.num_envs)
+
     def _draw(self) -> torch.Tensor:
-        return self._numbers
+        return self._numbers  # of the step that is being played
 
     def _start(self, numbers: torch.Tensor) -> State:
         task = torch.where(self.keep_task.unsqueeze(-1), self._state["task"], self._draw_task(numbers))

@@ -27,7 +27,7 @@ def _spec(
         version=1,
         metrics=("first_episode_return", "last_episode_return"),
         score_range=score_range,
-        sources=("envs.memory", "envs.trials", "envs.batched", "envs.streams"),
+        sources=("envs.memory", "envs.trials", "envs.lockstep", "envs.batched", "envs.streams"),
         summary=summary,
         episode_steps=episode_steps,
         task_parameters=True,

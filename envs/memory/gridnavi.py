@@ -12,8 +12,9 @@ import torch
 from torch.nn.functional import embedding
 
 from envs.batched import State
+from envs.lockstep import LockstepEnv
 from envs.memory.options import GridNaviOptions
-from envs.trials import TaskEnv, Trials
+from envs.trials import Trials
 
 STAY, UP, RIGHT, DOWN, LEFT = range(5)
 DIRECTIONS = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
@@ -22,12 +23,12 @@ ON_GOAL = 1.0
 OFF_GOAL = -0.1
 
 
-class GridNavi(TaskEnv):
+class GridNavi(LockstepEnv):
     """Observation: (x, y). Task: (x, y) of the goal, any cell that does not touch the start, corners included."""
 
     task_size = 2
-    num_draws = 1
-    fixed_length = True
+    num_draws = 0
+    num_start_draws = 1
 
     def __init__(
         self, *, num_envs: int, seeds: Sequence[int], device: torch.device | str, options: GridNaviOptions
@@ -55,14 +56,11 @@ class GridNavi(TaskEnv):
     def _begin(self, numbers: torch.Tensor, task: torch.Tensor) -> State:
         return {"cell": torch.zeros_like(self._elapsed)}
 
-    def _play(
-        self, state: State, actions: torch.Tensor, numbers: torch.Tensor
-    ) -> tuple[State, torch.Tensor, torch.Tensor]:
-        cell = self._next.take(state["cell"] * 5 + actions)
+    def _play_together(self, state: State, actions: torch.Tensor, numbers: torch.Tensor) -> tuple[State, torch.Tensor]:
+        cell = self._next.take(torch.add(actions, state["cell"], alpha=5))
         distance = (embedding(cell, self._cells) - state["task"]).abs().sum(-1)
-        arrived = distance == 0
         off_goal = -distance / self._options.size if self._options.dense else OFF_GOAL
-        return {"cell": cell}, torch.where(arrived, ON_GOAL, off_goal), torch.zeros_like(arrived)
+        return {"cell": cell}, torch.where(distance == 0, ON_GOAL, off_goal)
 
     def _observe(self, state: State) -> torch.Tensor:
         position = embedding(state["cell"], self._cells)

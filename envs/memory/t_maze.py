@@ -10,27 +10,28 @@ from collections.abc import Sequence
 import gymnasium
 import numpy as np
 import torch
-from torch.nn.functional import embedding
 
 from envs.batched import State
+from envs.lockstep import LockstepEnv
 from envs.memory.options import TMazeOptions
-from envs.trials import TaskEnv, Trials
+from envs.trials import Trials
 
 LEFT, RIGHT, UP, DOWN = range(4)
 CORRECT = 4.0
 WRONG = -3.0
 
 
-class TMaze(TaskEnv):
+class TMaze(LockstepEnv):
     """T-LN-P1: the cue stands in cell 1 of every episode.
 
     Observation: is start, cue (+1 up, -1 down, 0 elsewhere), is end, noise bit. Task: the cue.
     """
 
     task_size = 1
-    num_draws = 3
-    """Bit of the step, bit of the start, task."""
-    fixed_length = True
+    num_draws = 1
+    """Bit."""
+    num_start_draws = 2
+    """Bit, task."""
 
     def __init__(
         self, *, num_envs: int, seeds: Sequence[int], device: torch.device | str, options: TMazeOptions
@@ -41,14 +42,10 @@ class TMaze(TaskEnv):
         )
         self.action_space = gymnasium.spaces.Discrete(4)
         self._end = options.length - 1
+        self._cues = self._cue_cells(options.length)
         self._one = torch.ones((), device=self.device)
-        self._cells = torch.zeros(options.length, 4, device=self.device)
-        self._cells[0, 0] = self._cells[self._end, 2] = 1
-        self._cues = torch.zeros(options.length, self.task_size, device=self.device)
-        for parameter, cell in enumerate(self._cue_cells(options.length)):
-            self._cues[cell, parameter] = 1
 
-    def _cue_cells(self, length: int) -> Sequence[int]:
+    def _cue_cells(self, length: int) -> tuple[int, ...]:
         """Where each parameter of the task is shown, if it is."""
         return (1,)
 
@@ -61,41 +58,48 @@ class TMaze(TaskEnv):
         return torch.copysign(self._one, numbers - 0.5)
 
     def _draw_task(self, numbers: torch.Tensor) -> torch.Tensor:
-        return torch.copysign(self._one, numbers[:, 2:].transpose(1, 2) - 0.5)
+        return torch.copysign(self._one, numbers[:, 1:].transpose(1, 2) - 0.5)
 
     def _check_task(self, task: torch.Tensor) -> None:
         if not (task.abs() == 1).all():
             raise ValueError("the task of a T-Maze is made of +1 and -1")
 
     def _begin(self, numbers: torch.Tensor, task: torch.Tensor) -> State:
-        return {"cell": torch.zeros_like(self._elapsed), "bit": self._bit(numbers[:, 1], task)}
+        return {"seen": self._look(0, self._bit(numbers[:, 0], task), task)}
 
-    def _play(
-        self, state: State, actions: torch.Tensor, numbers: torch.Tensor
-    ) -> tuple[State, torch.Tensor, torch.Tensor]:
-        at_end = state["cell"] == self._end
-        upwards = actions & 1 == 0  # LEFT stands for UP, RIGHT for DOWN
-        decision = torch.where(upwards == self._up(state["task"]), CORRECT, WRONG)
-        stepped = {
-            "cell": (state["cell"] + 1).clamp_max(self._end),
-            "bit": self._bit(numbers[:, 0], state["task"]),
-        }
-        return stepped, decision * at_end, at_end
+    def _play_together(self, state: State, actions: torch.Tensor, numbers: torch.Tensor) -> tuple[State, torch.Tensor]:
+        task = state["task"]
+        if self._age == self._end:
+            upwards = actions & 1 == 0  # LEFT stands for UP, RIGHT for DOWN
+            reward = torch.where(upwards == self._up(task), CORRECT, WRONG)
+        else:
+            reward = torch.zeros(self.num_seeds, self.num_envs, device=self.device)
+        cell = min(self._age + 1, self._end)  # all copies walk alike: the cell is the age
+        return {"seen": self._look(cell, self._bit(numbers[:, 0], task), task)}, reward
+
+    def _look(self, cell: int, bit: torch.Tensor, task: torch.Tensor) -> torch.Tensor:
+        """What is seen in a cell, ``[K, N, 4]``."""
+        seen = torch.zeros(self.num_seeds, self.num_envs, 4, device=self.device)
+        if cell == 0:
+            seen[..., 0] = 1
+        if cell in self._cues:
+            seen[..., 1] = task[..., self._cues.index(cell)]
+        if cell == self._end:
+            seen[..., 2] = 1
+        seen[..., 3] = bit
+        return seen
 
     def _observe(self, state: State) -> torch.Tensor:
-        observation = embedding(state["cell"], self._cells)
-        observation[..., 1] = (embedding(state["cell"], self._cues) * state["task"]).sum(-1)
-        observation[..., 3] = state["bit"]
-        return observation
+        return state["seen"].clone()
 
 
 class Agreement(TMaze):
     """T-LN-P1-A50: a second cue in the middle; equal cues mean down, different ones up, so each alone says nothing."""
 
     task_size = 2
-    num_draws = 4
+    num_start_draws = 3
 
-    def _cue_cells(self, length: int) -> Sequence[int]:
+    def _cue_cells(self, length: int) -> tuple[int, ...]:
         return (1, length // 2)
 
     def _up(self, task: torch.Tensor) -> torch.Tensor:
@@ -105,7 +109,7 @@ class Agreement(TMaze):
 class Latent(TMaze):
     """T-LN-P1-LDp7p5: no cue; the bits are +1 with probability 0.7 where up is right, 0.5 where down is."""
 
-    def _cue_cells(self, length: int) -> Sequence[int]:
+    def _cue_cells(self, length: int) -> tuple[int, ...]:
         return ()
 
     def _bit(self, numbers: torch.Tensor, task: torch.Tensor) -> torch.Tensor:
