@@ -174,7 +174,7 @@ def _mean(study: "Study", tune: Tune, text: str, task: int, found: _Found) -> fl
 def _floor(study: "Study", task: int, found: _Found) -> float | None:
     """What a failed run scores."""
     primary = study.metrics.primary
-    declared = score_range(study.tasks[task].env, primary.name)
+    declared = score_range(study.tasks[task], primary.name)
     if declared is not None:
         return -declared[1] if primary.goal == "min" else declared[0]
     return min((one for key, one in found.items() if key[1] == task and one is not None), default=None)

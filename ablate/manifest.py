@@ -11,6 +11,7 @@ from envs import registry as env_registry
 if TYPE_CHECKING:
     from ablate.cells import Cell
     from ablate.plan import Plan
+    from ablate.study import Task
 
 SCHEMA = "ablate-manifest/v1"
 
@@ -33,7 +34,7 @@ def manifest_of(plan: "Plan", store: Store) -> dict[str, Any]:
             {
                 "id": task.env,
                 "label": task.label,
-                "score_range": list(found) if (found := score_range(task.env, primary.name)) else None,
+                "score_range": list(found) if (found := score_range(task, primary.name)) else None,
                 "num_envs": task.num_envs,
             }
             for task in study.tasks
@@ -126,9 +127,9 @@ def arm_of(entry: Json) -> str:
     return str(entry["variant"]) if stage == "main" else f"{entry['variant']} ({stage} {entry['value']})"
 
 
-def score_range(env: str, metric: str) -> tuple[float, float] | None:
+def score_range(task: "Task", metric: str) -> tuple[float, float] | None:
     """Floor and ceiling of the return; they say nothing about other metrics."""
-    return env_registry.find(env).score_range if metric == "eval/return" else None
+    return env_registry.find(task.env).returns(task.options) if metric == "eval/return" else None
 
 
 def write_manifest(plan: "Plan", store: Store) -> Path:

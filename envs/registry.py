@@ -59,6 +59,7 @@ class EnvSpec:
             tensors are ``[N, ...]``; ``envs.seed_stack.SeedStack`` adds the axis.
         check: For a family of tasks (``id`` ends in a colon): ``module:callable`` that is given what follows the colon
             and raises ``UnknownEnvError`` when there is no such task. Must not import torch.
+        score_range_of: ``score_range`` under given options, where these change it; None then means unknown.
         episode_steps: Longest episode under given options (for meta-RL tasks: longest trial), so that a study whose
             algorithm cannot cope is refused before anything is built; None when it is not known.
         task_parameters: True for a meta-RL task: the environment has ``task``, the parameters of each copy's trial.
@@ -74,8 +75,13 @@ class EnvSpec:
     summary: str
     fused: bool = True
     check: str | None = None
+    score_range_of: Callable[[Any], tuple[float, float] | None] | None = None
     episode_steps: Callable[[Any], int | None] | None = None
     task_parameters: bool = False
+
+    def returns(self, options: Any) -> tuple[float, float] | None:
+        """Floor and ceiling of the episode return under the given options."""
+        return self.score_range if self.score_range_of is None else self.score_range_of(options)
 
     def facts(self, num_envs: int, options: Any) -> TaskFacts:
         """What a config may be checked against; ``options`` is an instance of the options dataclass."""

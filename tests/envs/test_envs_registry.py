@@ -45,6 +45,32 @@ def test_specs_are_sound():
         assert spec.options.__dataclass_params__.frozen
         spec.options()
         assert spec.score_range is None or spec.score_range[0] < spec.score_range[1]
+        if not spec.id.endswith(":"):
+            assert spec.returns(spec.options()) == spec.score_range
+
+
+@pytest.mark.parametrize("env_id", [one for one in registry.specs() if one.startswith("memory/")])
+def test_the_floor_of_a_memory_world_is_random_play(env_id):
+    num_envs = 512
+    env = registry.make(env_id, num_envs=num_envs, seeds=[0])
+    env.reset()
+    numbers = torch.Generator().manual_seed(0)
+    total, playing = torch.zeros(num_envs), torch.ones(num_envs, dtype=torch.bool)
+    while playing.any():
+        actions = torch.randint(env.action_space.n, (1, num_envs), generator=numbers)
+        _, reward, terminated, truncated, _ = env.step(actions)
+        total += reward[0] * playing
+        playing &= ~(terminated | truncated)[0]
+    floor, ceiling = registry.find(env_id).score_range
+    assert total.mean().item() == pytest.approx(floor, abs=5 * total.std().item() / num_envs**0.5 + 0.05)
+    assert total.mean() < ceiling
+
+
+def test_score_ranges_follow_options_or_are_unknown():
+    maze, rooms = registry.find("memory/t_maze"), registry.find("memory/mc_ls")
+    assert maze.returns(maze.options(length=20, episodes=2)) == (1.0, 8.0)
+    assert rooms.returns(rooms.options(rooms=3)) is None
+    assert registry.find("maze/open").returns(None) == registry.find("maze/open").score_range
 
 
 def test_names_and_options_need_no_torch():
