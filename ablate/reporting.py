@@ -17,7 +17,7 @@ class Rendered:
     Attributes:
         pdf: The report.
         folder: Everything that belongs to it.
-        verdicts: One row per contrast; keys are column names.
+        verdicts: One row per contrast, with tuning both sides of it and the baseline first; keys are column names.
         warnings: Guards of the whole study that fired, as sentences.
         summary: The report on one page of Markdown.
     """
@@ -38,7 +38,7 @@ def render(store: Store, study: str) -> Rendered:
     return Rendered(
         pdf=paths.pdf,
         folder=place.report,
-        verdicts=reports.verdict_table(paths.conclusion),
+        verdicts=reports.verdict_table(paths.conclusion, paths.retuned),
         warnings=paths.warnings,
         summary=paths.summary.read_text(encoding="utf-8"),
     )

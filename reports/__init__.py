@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reports.assemble import ReportPaths
+    from reports.retuned import Retuned
     from reports.verdicts import Conclusion
 
 __all__ = ["build", "verdict_table"]
@@ -20,8 +21,8 @@ def build(manifest_path: Path, out_dir: Path) -> "ReportPaths":
     return write(manifest_path, out_dir)
 
 
-def verdict_table(conclusion: "Conclusion") -> list[dict[str, str]]:
+def verdict_table(conclusion: "Conclusion", retuned: "Retuned | None" = None) -> list[dict[str, str]]:
     """The main table as one dict of strings per contrast; see ``reports.assemble.verdict_table``."""
     from reports.assemble import verdict_table as rows
 
-    return rows(conclusion)
+    return rows(conclusion, retuned)

@@ -1,8 +1,10 @@
 """The whole report of one study, from its manifest and cells to files. Needs no GPU, no Ray, no MLflow."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -26,11 +28,13 @@ from reports.probe_plots import probes
 from reports.profile_plots import profile_pages
 from reports.profiles import profile_names, profile_table
 from reports.prose import banners
+from reports.retuned import Retuned, changed_verdicts, edges, retuned_table, tuning_table
 from reports.scores import load
 from reports.secondary import secondary_table
 from reports.style import save, styled
 from reports.summary import summary
-from reports.tables import Table, to_csv, write_csv
+from reports.tables import Table, Value, to_csv, write_csv
+from reports.tune import retuned_manifest
 from reports.verdicts import Conclusion, conclude
 
 
@@ -45,6 +49,7 @@ class ReportPaths:
         figures: PDF and PNG files.
         warnings: Study-level guards that fired, as sentences.
         conclusion: The contrasts behind it all.
+        retuned: The same with every arm's chosen value beside it; None for a study that tunes nothing.
     """
 
     pdf: Path
@@ -53,6 +58,7 @@ class ReportPaths:
     figures: tuple[Path, ...]
     warnings: tuple[str, ...]
     conclusion: Conclusion
+    retuned: Retuned | None = None
 
 
 def build(manifest_path: Path, out_dir: Path) -> ReportPaths:
@@ -67,30 +73,55 @@ def build(manifest_path: Path, out_dir: Path) -> ReportPaths:
         ReportError: The manifest or the cells cannot be reported on; the message says why.
     """
     out_dir = Path(out_dir).resolve()
-    conclusion = conclude(load(read(Path(manifest_path))))
-    tables = all_tables(conclusion)
+    manifest = read(Path(manifest_path))
+    conclusion = conclude(load(manifest))
+    retuned = _retuned(manifest, conclusion)
+    tables = all_tables(conclusion) | (retuned_tables(retuned) if retuned else {})
     figures = _write_figures(conclusion, out_dir / "figures")
     pngs = rasters(figures, out_dir)
-    scores_csv = to_csv(score_records(conclusion.table))
+    scores_csv = to_csv(_scores(conclusion, retuned))
     digest = hashlib.sha256(scores_csv.encode()).hexdigest()
     pages = {path.stem: ("/" + path.relative_to(out_dir).as_posix(), count) for path, count in figures.items()}
-    shown = content(conclusion, pages, tables, scores_csv, digest)
+    shown = content(conclusion, pages, tables, scores_csv, digest, retuned)
     pdf = write_pdf(shown, out_dir, conclusion.table.manifest.created, out_dir / "report.pdf")
     page = out_dir / "summary.md"
-    page.write_text(summary(conclusion, tables["contrasts"]), encoding="utf-8")
+    page.write_text(summary(conclusion, tables["contrasts"], retuned), encoding="utf-8")
     return ReportPaths(
         pdf=pdf,
         summary=page,
         tables=_write_tables(tables, scores_csv, out_dir / "tables"),
         figures=(*figures, *pngs),
-        warnings=tuple(banners(conclusion)),
+        warnings=(*banners(conclusion), *(_retuned_warnings(retuned) if retuned else ())),
         conclusion=conclusion,
+        retuned=retuned,
     )
 
 
-def verdict_table(conclusion: Conclusion) -> list[dict[str, str]]:
-    """The main table as a terminal shows it: one dict of strings per contrast, keys in the order of columns."""
-    table = main_table(conclusion)
+def _retuned(manifest: Mapping[str, Any], conclusion: Conclusion) -> Retuned | None:
+    """Both sides of a study that tunes something."""
+    other, tune = retuned_manifest(manifest), conclusion.table.manifest.tune
+    return Retuned(tune, conclusion, conclude(load(other))) if other is not None and tune is not None else None
+
+
+def _retuned_warnings(retuned: Retuned) -> list[str]:
+    return [*changed_verdicts(retuned), *edges(retuned.tune)]
+
+
+def _scores(conclusion: Conclusion, retuned: Retuned | None) -> list[dict[str, Value]]:
+    """Every run as a record; with tuning also its stage, because an arm has two runs of one seed then."""
+    records = score_records(conclusion.table)
+    if retuned is None:
+        return records
+    sides = (("main", records), ("retuned", score_records(retuned.retuned.table)))
+    return [{"stage": stage, **record} for stage, found in sides for record in found]
+
+
+def verdict_table(conclusion: Conclusion, retuned: Retuned | None = None) -> list[dict[str, str]]:
+    """The main table as a terminal shows it: one dict of strings per contrast, keys in the order of columns.
+
+    With tuning it is the table of both sides, whose first row is the baseline.
+    """
+    table = main_table(conclusion) if retuned is None else retuned_table(retuned)
     plain = str.maketrans({FIGURE_SPACE: " ", POINT_SPACE: " "})
     return [
         {column.title: cell.translate(plain) for column, cell in zip(table.columns, row, strict=True)}
@@ -108,6 +139,11 @@ def all_tables(conclusion: Conclusion) -> dict[str, Table]:
     if profile_names(table):
         made.append(profile_table(table))
     return {one.name: one for one in made}
+
+
+def retuned_tables(retuned: Retuned) -> dict[str, Table]:
+    """What a study that tunes something shows beside, by name."""
+    return {table.name: table for table in (retuned_table(retuned), tuning_table(retuned))}
 
 
 def _write_tables(tables: dict[str, Table], scores_csv: str, folder: Path) -> tuple[Path, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 from reports.conduct_tables import moved
 from reports.profiles import profile_caption
 from reports.prose import banners, counts, design, limits, methods, reproduction
+from reports.retuned import Retuned, changed_verdicts, retuned_sentences
 from reports.sentences import failures, sentence
 from reports.style import drawable
 from reports.tables import Table
@@ -35,6 +36,7 @@ def content(
     tables: Mapping[str, Table],
     scores_csv: str,
     digest: str,
+    retuned: Retuned | None = None,
 ) -> Block:
     """Everything the PDF shows.
 
@@ -44,6 +46,7 @@ def content(
         tables: By name.
         scores_csv: Attached to the PDF.
         digest: Of ``scores_csv``.
+        retuned: Both sides of a study that tunes something.
     """
     study = conclusion.table.manifest
     findings = [
@@ -53,6 +56,7 @@ def content(
     long = [heading("One sentence per change"), {"kind": "findings", "items": findings}]
     blocks = [
         *_main(conclusion, figures, tables),
+        *(_retuned(retuned, tables) if retuned else []),
         *_tasks(conclusion, figures, tables),
         *_curves(conclusion, figures, tables),
         *_mechanism(conclusion, figures, tables),
@@ -67,7 +71,7 @@ def content(
         "date": study.created[:10],
         "counts": counts(conclusion),
         "design": design(conclusion),
-        "banners": banners(conclusion),
+        "banners": [*banners(conclusion), *(changed_verdicts(retuned) if retuned else [])],
         "findings": findings if len(findings) <= _ON_COVER else [],
         "verdicts": _by_verdict(conclusion) if len(findings) > _ON_COVER else [],
         "blocks": blocks,
@@ -170,6 +174,15 @@ def _main(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table])
     if not conclusion.contrasts:
         return [heading("Main result"), *text("The study names no change to compare with the baseline.")]
     return [heading("Main result"), *_figure_blocks(figures, "forest", caption), *table_block(tables["contrasts"])]
+
+
+def _retuned(retuned: Retuned, tables: Mapping[str, Table]) -> list[Block]:
+    return [
+        heading("Retuned"),
+        *text(*retuned_sentences(retuned)),
+        *table_block(tables["retuned"]),
+        *table_block(tables["tuning"]),
+    ]
 
 
 def _tasks(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]) -> list[Block]:

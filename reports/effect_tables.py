@@ -47,7 +47,7 @@ def _main_cells(conclusion: Conclusion, row: Contrast) -> list[str]:
     return [
         row.variant.name, _pair(found.n, found.n_base),
         mean_text(first.base, conclusion.table), mean_text(first.scores, conclusion.table),
-        *_effect(row, conclusion.in_percent), _p(row), _superiority(row),
+        *effect_text(row, conclusion.in_percent), p_text(row), _superiority(row),
         (row.variant.expect or NONE) + contrary, verdict_text(row, conclusion.table.manifest.primary.margin),
     ]  # fmt: skip
 
@@ -62,7 +62,8 @@ def _pair(n: int, base: int) -> str:
     return f"{n} / {base}"
 
 
-def _p(row: Contrast) -> str:
+def p_text(row: Contrast) -> str:
+    """Adjusted p; of a control the unadjusted one in parentheses."""
     return f"({p_value(row.p)})" if row.role == "control" else p_value(row.p_holm)
 
 
@@ -77,7 +78,8 @@ def mean_text(scores: Scores, table: ScoreTable) -> str:
     return fixed(value, decimals(error, most=4))
 
 
-def _effect(row: Contrast, percent: bool) -> tuple[str, str]:
+def effect_text(row: Contrast, percent: bool) -> tuple[str, str]:
+    """Effect and its interval, in percent of the baseline or in the metric's unit."""
     found = row.numbers
     if row.effect is None or found.difference is None or found.difference_interval is None:
         return NONE, ""

@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from reports.tune import Tune, parse_tune
+
 SCHEMA = "ablate-manifest/v1"
 
 
@@ -88,6 +90,7 @@ class Manifest:
     cells: tuple[CellRef, ...]
     study_yaml: str
     created: str
+    tune: Tune | None = None
 
     @cached_property
     def baseline(self) -> Variant:
@@ -170,6 +173,7 @@ def _manifest(raw: Mapping[str, Any]) -> Manifest:
         cells=tuple(CellRef(cell["hash"], cell["variant"], cell["task"], cell["seed"]) for cell in raw["cells"]),
         study_yaml=raw.get("study_yaml") or "",
         created=raw.get("created") or "",
+        tune=parse_tune(raw.get("tune")),
     )
 
 

@@ -53,6 +53,9 @@ def design(conclusion: Conclusion) -> list[tuple[str, str]]:
         ("budget", f"{compact(study.budget)} environment steps per run, {compact(steps)} in all"),
         ("compute", f"{duration(wall)} of training in {plural(len(packs), 'pack')}"),
     ]
+    if study.tune is not None:
+        tried = f"{plural(len(study.tune.values), 'value')} \u00d7 {plural(len(study.tune.seeds), 'further seed')}"
+        found.append(("tuning", f"{study.tune.field} per arm, {tried}, {compact(study.tune.budget)} steps each"))
     return [("profile", study.profile), *found] if study.profile else found
 
 
@@ -165,10 +168,17 @@ def limits(conclusion: Conclusion) -> list[str]:
         "Each change is made to the full method, one at a time. That answers whether a part is needed given all "
         "others, not how much of the performance it makes: two redundant parts would each show no loss.",
         "Hyper-parameters were chosen for the full method; a variant that was not tuned again measures the change at "
-        "these settings.",
+        f"these settings.{_tuned_limit(conclusion)}",
         "Claims are causal for these tasks, settings and budget, and for the population of seeds only.",
         f"Rare failures are invisible to few runs{rate}.",
     ]
+
+
+def _tuned_limit(conclusion: Conclusion) -> str:
+    tune = conclusion.table.manifest.tune
+    if tune is None:
+        return ""
+    return f" The retuned arms have a {tune.field} of their own; everything else is as it was for the full method."
 
 
 def reproduction(conclusion: Conclusion, digest: str) -> list[tuple[str, str]]:

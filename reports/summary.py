@@ -2,27 +2,41 @@
 
 from reports.notation import FIGURE_SPACE, POINT_SPACE
 from reports.prose import banners, counts, design, limits
+from reports.retuned import Retuned, changed_verdicts, retuned_sentences, retuned_table, tuning_table
 from reports.sentences import sentence
 from reports.tables import Table
 from reports.verdicts import Conclusion
 
 
-def summary(conclusion: Conclusion, main: Table) -> str:
-    """Question, verdicts, main table, sentences, limits."""
+def summary(conclusion: Conclusion, main: Table, retuned: Retuned | None = None) -> str:
+    """Question, verdicts, main table, sentences, both sides of what was tuned, limits."""
     study = conclusion.table.manifest
     lines = [f"# {_line(study.study)}", ""]
     if study.question:
         lines += [f"*{_line(study.question)}*", ""]
     lines += [f"**{counts(conclusion)}**", ""]
-    lines += [f"> **Note:** {_line(banner)}" for banner in banners(conclusion)] + [""]
-    lines += ["| " + " | ".join(_cell(column.title) for column in main.columns) + " |"]
-    lines += ["|" + "|".join("---" if column.align == "left" else "---:" for column in main.columns) + "|"]
-    lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in main.rows]
-    lines += ["", main.caption, "", "## What the data say", ""]
+    notes = [*banners(conclusion), *(changed_verdicts(retuned) if retuned else [])]
+    lines += [f"> **Note:** {_line(note)}" for note in notes] + [""]
+    lines += [*_table(main), "", "## What the data say", ""]
     lines += [f"- {_line(sentence(conclusion, row))}" for row in conclusion.ranked]
+    if retuned is not None:
+        lines += ["", "## Retuned", "", *(f"- {_line(one)}" for one in retuned_sentences(retuned)), ""]
+        lines += [*_table(retuned_table(retuned)), "", *_table(tuning_table(retuned))]
     lines += ["", "## Design", ""] + [f"- {name}: {_line(value)}" for name, value in design(conclusion)]
     lines += ["", "## Limits", ""] + [f"- {limit}" for limit in limits(conclusion)]
     return "\n".join([*lines, "", "Full report: report.pdf; every number: tables/*.csv; every figure: figures/.", ""])
+
+
+def _table(table: Table) -> list[str]:
+    """A table in Markdown, its caption below."""
+    columns = table.columns
+    return [
+        "| " + " | ".join(_cell(column.title) for column in columns) + " |",
+        "|" + "|".join("---" if column.align == "left" else "---:" for column in columns) + "|",
+        *("| " + " | ".join(_cell(cell) for cell in row) + " |" for row in table.rows),
+        "",
+        table.caption,
+    ]
 
 
 def _line(text: str) -> str:
