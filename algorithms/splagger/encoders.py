@@ -42,16 +42,24 @@ class GruEncoder(SequenceEncoder):
 
     def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """The output is the next state."""
-        after, *_ = gru_step(self.input(x), state, *self._recurrent())
+        after = gru_step(self._projected(x), state, *self._recurrent())
         return after, after
 
     def scan(self, x: Tensor, state: Tensor, resets: Tensor) -> Tensor:
         """All inputs are projected at once."""
-        projected = self.input(x.flatten(1, 2)).view(*x.shape[:3], -1)
+        projected = self._projected(x.flatten(1, 2)).view(*x.shape[:3], -1)
         return gru_scan(projected, state, (~resets).to(x.dtype).unsqueeze(-1), *self._recurrent())
 
+    def _projected(self, x: Tensor) -> Tensor:
+        """Input projections ``[K, B, 3 H]``; r and z add both biases, n keeps its recurrent one inside the reset."""
+        gates = 2 * self.state_size
+        bias = self.input.bias.squeeze(1)
+        recurrent = nn.functional.pad(self.recurrent.bias.squeeze(1)[..., :gates], (0, self.state_size))
+        return torch.baddbmm(bias + recurrent, x, self.input.weight.squeeze(1))
+
     def _recurrent(self) -> tuple[Tensor, Tensor]:
-        return self.recurrent.weight.squeeze(1), self.recurrent.bias.squeeze(1)
+        """U ``[K, H, 3 H]`` and the recurrent bias of n ``[K, 1, H]``."""
+        return self.recurrent.weight.squeeze(1), self.recurrent.bias.squeeze(1)[..., 2 * self.state_size :]
 
 
 class LstmEncoder(SequenceEncoder):

@@ -17,24 +17,23 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-def gru_step(x: Tensor, h: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def gru_step(x: Tensor, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """One step.
 
     Args:
-        x: Input projection with its bias, ``[K, N, 3 H]``.
+        x: Input projection with its bias and the recurrent biases of r and z, ``[K, N, 3 H]``.
         h: State, ``[K, N, H]``.
         weight: U, ``[K, H, 3 H]``.
-        bias: ``[K, 1, 3 H]``.
+        bias: Recurrent bias of n, ``[K, 1, H]``.
 
     Returns:
-        Next state ``[K, N, H]``; r and z ``[K, N, 2 H]``; n; and ``h U_n + b_n``.
+        Next state ``[K, N, H]``.
     """
     size = h.shape[-1]
-    recurrent = torch.baddbmm(bias, h, weight)
-    gates = (x[..., : 2 * size] + recurrent[..., : 2 * size]).sigmoid_()
-    inner = recurrent[..., 2 * size :]
-    candidate = torch.addcmul(x[..., 2 * size :], gates[..., :size], inner).tanh_()
-    return torch.lerp(candidate, h, gates[..., size:]), gates, candidate, inner
+    recurrent = torch.bmm(h, weight)
+    reset, update = (x[..., : 2 * size] + recurrent[..., : 2 * size]).sigmoid().split(size, dim=-1)
+    candidate = torch.addcmul(x[..., 2 * size :], reset, recurrent[..., 2 * size :] + bias).tanh()
+    return torch.lerp(candidate, h, update)
 
 
 class _GruScan(torch.autograd.Function):
@@ -42,60 +41,73 @@ class _GruScan(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, h: Tensor, keep: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         seeds, steps, rows, _ = x.shape
         size = h.shape[-1]
-        states = x.new_empty(seeds, steps, rows, size)
-        before, gates = torch.empty_like(states), x.new_empty(seeds, steps, rows, 2 * size)
-        candidates, inner = torch.empty_like(states), torch.empty_like(states)
+        states, inner, candidates = (x.new_empty(seeds, steps, rows, size) for _ in range(3))
+        gates = x.new_empty(seeds, steps, rows, 2 * size)
+        recurrent = x.new_empty(seeds, rows, 3 * size)
+        resets = _steps_with_resets(keep)
+        start = h
         for t in range(steps):
-            h = h * keep[:, t]
-            before[:, t] = h
-            h, gates[:, t], candidates[:, t], inner[:, t] = gru_step(x[:, t], h, weight, bias)
-            states[:, t] = h
-        ctx.save_for_backward(before, gates, candidates, inner, keep, weight)
+            if t in resets:
+                h = h * keep[:, t]
+            torch.bmm(h, weight, out=recurrent)
+            gate, candidate = gates[:, t], candidates[:, t]
+            torch.add(x[:, t, :, : 2 * size], recurrent[..., : 2 * size], out=gate).sigmoid_()
+            torch.add(recurrent[..., 2 * size :], bias, out=inner[:, t])
+            torch.addcmul(x[:, t, :, 2 * size :], gate[..., :size], inner[:, t], out=candidate).tanh_()
+            torch.lerp(candidate, h, gate[..., size:], out=states[:, t])
+            h = states[:, t]
+        ctx.save_for_backward(start, states, gates, candidates, inner, keep, weight)
         return states
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, Tensor, Tensor]:
-        before, gates, candidates, inner, keep, weight = ctx.saved_tensors
-        seeds, steps, rows, size = before.shape
+        start, states, gates, candidates, inner, keep, weight = ctx.saved_tensors
+        seeds, steps, rows, size = states.shape
+        before = torch.cat([start.unsqueeze(1), states[:, :-1]], dim=1).mul_(keep)
         reset, update = gates.split(size, dim=-1)
         # What dL/dh' is multiplied by to become the gradient of each gate's pre-activation.
-        into_candidate = (1 - update) * (1 - candidates.square())
-        factors = torch.stack(
-            [
-                into_candidate * inner * reset * (1 - reset),
-                (before - candidates) * update * (1 - update),
-                into_candidate * reset,
-            ],
-            dim=-2,
-        )
-        arrived = torch.empty_like(before)
-        recurrent = torch.empty_like(factors)
+        into_candidate = (1 - update).mul_(1 - candidates.square())
+        factors = states.new_empty(seeds, steps, rows, 3, size)
+        torch.mul(into_candidate, reset, out=factors[..., 2, :])
+        torch.mul(factors[..., 2, :], inner, out=factors[..., 0, :]).mul_(1 - reset)
+        torch.sub(before, candidates, out=factors[..., 1, :]).mul_(update).mul_(1 - update)
+        arrived, recurrent = torch.empty_like(states), torch.empty_like(factors)
         back = weight.transpose(1, 2)
-        carried = torch.zeros_like(before[:, 0])
+        carried = torch.zeros_like(start)
+        resets = _steps_with_resets(keep)
         for t in range(steps - 1, -1, -1):
-            total = grad[:, t] + carried
-            arrived[:, t] = total
-            step = total.unsqueeze(-2) * factors[:, t]
-            recurrent[:, t] = step
-            carried = torch.baddbmm(total * update[:, t], step.flatten(-2), back) * keep[:, t]
+            total, step = arrived[:, t], recurrent[:, t]
+            torch.add(grad[:, t], carried, out=total)
+            torch.mul(total.unsqueeze(-2), factors[:, t], out=step)
+            torch.bmm(step.flatten(-2), back, out=carried)
+            carried.addcmul_(total, update[:, t])
+            if t in resets:
+                carried.mul_(keep[:, t])
         flat = recurrent.view(seeds, steps * rows, 3 * size)
         grad_weight = torch.bmm(before.view(seeds, steps * rows, size).transpose(1, 2), flat)
-        recurrent_bias = flat.sum(1, keepdim=True)
+        grad_bias = flat[..., 2 * size :].sum(1, keepdim=True)
         grad_x = recurrent.flatten(-2)
-        grad_x[..., 2 * size :] = arrived * into_candidate
-        return grad_x, carried, None, grad_weight, recurrent_bias
+        torch.mul(arrived, into_candidate, out=grad_x[..., 2 * size :])
+        return grad_x, carried, None, grad_weight, grad_bias
+
+
+def _steps_with_resets(keep: Tensor) -> frozenset[int] | range:
+    """Steps before which some state is reset; all of them where asking would wait for a device."""
+    if keep.device.type != "cpu":
+        return range(keep.shape[1])
+    return frozenset((keep == 0).flatten(2).any(2).any(0).nonzero().flatten().tolist())
 
 
 def gru_scan(x: Tensor, h: Tensor, keep: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """All steps.
 
     Args:
-        x: Input projections with their bias, ``[K, T, N, 3 H]``.
+        x: Input projections with their bias and the recurrent biases of r and z, ``[K, T, N, 3 H]``.
         h: State before the first step, ``[K, N, H]``.
         keep: 0 where the state is reset before the step, else 1; ``[K, T, N, 1]``.
-        weight: ``[K, H, 3 H]``.
-        bias: ``[K, 1, 3 H]``.
+        weight: U, ``[K, H, 3 H]``.
+        bias: Recurrent bias of n, ``[K, 1, H]``.
 
     Returns:
         The state after every step, ``[K, T, N, H]``.
