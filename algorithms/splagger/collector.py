@@ -42,9 +42,12 @@ class Collector:
         if self._config.memory_at_rollout == "wiped":
             self._output, self._state = agent.begin(self._env.num_envs)
             self._fresh = torch.ones_like(self._fresh)
+        # What an empty memory says has changed with the last update; what a full one said stays as it was said.
+        self._output = torch.where(self._fresh.unsqueeze(-1), agent.begin(self._env.num_envs)[0], self._output)
         rollout.state.copy_(self._state)
         rollout.fresh.copy_(self._fresh)
         rollout.timeout_values.zero_()
+        leaks = self._config.terminal_transition == "leaked"
         for step in range(rollout.rewards.shape[1]):
             noise = None
             if rollout.noise is not None:
@@ -64,7 +67,8 @@ class Collector:
                 rollout.timeout_values[:, step] = torch.where(truncated, values, 0.0)
             rollout.next_obs[:, step], rollout.rewards[:, step] = final, rewards
             rollout.terminated[:, step], rollout.truncated[:, step] = terminated, truncated
-            self._obs, self._fresh = policy_observation(observation), dones
+            self._obs = policy_observation(observation)
+            self._fresh = torch.zeros_like(dones) if leaks else dones
             self.episodes.step(rewards, dones, info["final_info"])
         rollout.outputs[:, -1] = self._output
 
