@@ -48,24 +48,27 @@ class Agent:
         """Head output ``[K, rows, 2 D]`` and state ``[K, rows, Z]`` of an empty memory."""
         return self.memory.prior().expand(-1, rows, -1), self.memory.initial_state(rows)
 
-    def remember(self, tokens: Tensor, dones: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def remember(
+        self, tokens: Tensor, dones: Tensor, state: Tensor, empty: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Take one transition in.
 
         Args:
             tokens: ``[K, N, I]``.
             dones: It ended a trial, ``[K, N]`` bool.
             state: Memory before it, ``[K, N, Z]``.
+            empty: What ``begin`` says of an empty memory.
 
         Returns:
             Head output for the next step ``[K, N, 2 D]``; state for the next step; and the head output that belongs to
             ``next_obs``, which differ where the trial ended.
         """
         ended = dones.unsqueeze(-1)
+        empty_output, empty_state = empty
         if self.config.terminal_transition == "leaked":
-            output, state = self.memory.step(tokens, torch.where(ended, self.memory.initial_state(1), state))
+            output, state = self.memory.step(tokens, torch.where(ended, empty_state, state))
             return output, state, output
         output, state = self.memory.step(tokens, state)
-        empty_output, empty_state = self.begin(1)
         return torch.where(ended, empty_output, output), torch.where(ended, empty_state, state), output
 
     def resets(self, dones: Tensor) -> Tensor:

@@ -39,11 +39,12 @@ class Collector:
     def collect(self, rollout: Rollout) -> None:
         """Fill ``rollout`` with a step of every environment for each of its rows."""
         agent, distribution = self._agent, self._agent.policy.distribution
+        empty = agent.begin(self._env.num_envs)
         if self._config.memory_at_rollout == "wiped":
-            self._output, self._state = agent.begin(self._env.num_envs)
+            self._output, self._state = empty
             self._fresh = torch.ones_like(self._fresh)
         # What an empty memory says has changed with the last update; what a full one said stays as it was said.
-        self._output = torch.where(self._fresh.unsqueeze(-1), agent.begin(self._env.num_envs)[0], self._output)
+        self._output = torch.where(self._fresh.unsqueeze(-1), empty[0], self._output)
         rollout.state.copy_(self._state)
         rollout.fresh.copy_(self._fresh)
         rollout.timeout_values.zero_()
@@ -61,7 +62,7 @@ class Collector:
             final = policy_observation(info["final_obs"])
             dones = terminated | truncated
             tokens = agent.tokens(self._obs, actions, rewards, final)
-            self._output, self._state, after = agent.remember(tokens, dones, self._state)
+            self._output, self._state, after = agent.remember(tokens, dones, self._state, empty)
             if bool(truncated.any()):
                 values = agent.values(final, after, None)
                 rollout.timeout_values[:, step] = torch.where(truncated, values, 0.0)

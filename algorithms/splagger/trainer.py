@@ -189,6 +189,9 @@ class SplAggerTrainer:
         # What is carried: the head's output, the memory, and the action just taken.
         widths = (2 * self.config.latent_dim, agent.memory.state_size, distribution.action_size)
 
+        with torch.no_grad():
+            empty = agent.begin(episodes)
+
         def act(obs: Tensor, _critic: Tensor, state: Tensor, _resets: Tensor) -> tuple[Tensor, Tensor]:
             output, memory, _ = state.split(widths, dim=-1)
             actions = distribution.mode(agent.act(obs, output, None))
@@ -196,14 +199,12 @@ class SplAggerTrainer:
 
         def remember(obs: Tensor, rewards: Tensor, final_obs: Tensor, dones: Tensor, state: Tensor) -> Tensor:
             _, memory, actions = state.split(widths, dim=-1)
-            output, memory, _ = agent.remember(agent.tokens(obs, actions, rewards, final_obs), dones, memory)
+            output, memory, _ = agent.remember(agent.tokens(obs, actions, rewards, final_obs), dones, memory, empty)
             return torch.cat([output, memory, actions], dim=-1)
 
         try:
-            with torch.no_grad():
-                output, memory = agent.begin(env.num_envs)
-                none = output.new_zeros(*output.shape[:2], distribution.action_size)
-                played = play_episodes(env, act, torch.cat([output, memory, none], dim=-1), remember)
+            none = torch.zeros(len(self.seeds), episodes, distribution.action_size, device=self.device)
+            played = play_episodes(env, act, torch.cat([*empty, none], dim=-1), remember)
         finally:
             env.close()
         figures = {f"eval/{name}": value.mean(1) for name, value in played.items()}
