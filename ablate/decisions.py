@@ -6,8 +6,8 @@ records it for the report only. The rule:
 * A value's score on a task is the mean over the tuning seeds of the primary metric (its mean along the run, or its last
   tenth), higher is better. A failed run scores the floor of the task (where the environment declares none: the arm's
   worst finished score on it).
-* Over several tasks scores are made comparable first: on each task the arm's worst value is 0 and its best is 1, and
-  the mean over tasks decides.
+* Over several tasks scores are made comparable first: they are divided by the range that the environment declares, or,
+  where it declares none, by the span between the arm's worst and best value; the mean over tasks decides.
 * A value all of whose runs failed is never chosen while another finished one. Ties go to the value nearest to the arm's
   own (by ratio where all are positive), then to the first.
 """
@@ -26,6 +26,9 @@ from ablate.tuning import Tune, retuned_cells
 
 if TYPE_CHECKING:
     from ablate.study import Study
+
+
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,8 @@ def _decision(study: "Study", tune: Tune, cells: Sequence[Cell], states: Mapping
     found = {(cell.value, cell.task, cell.seed): score(cell) for cell in cells}
     failed = tuple(sum(found[key] is None for key in found if key[0] == text) for text in tune.texts)
     means = [[_mean(study, tune, text, task, found) for task in range(len(study.tasks))] for text in tune.texts]
-    chosen = best(means, [count == runs for count in failed], tune.values, tune.own[name])
+    spans = [_declared_span(study, task) for task in range(len(study.tasks))]
+    chosen = best(means, [count == runs for count in failed], tune.values, tune.own[name], spans)
     sign = -1.0 if study.metrics.primary.goal == "min" else 1.0
     scores = tuple(tuple(None if one is None else sign * one for one in row) for row in means)
     return Decision(name, own, chosen, scores, failed, runs, ended, edge=_at_edge(tune.values, chosen))
@@ -171,6 +175,12 @@ def _mean(study: "Study", tune: Tune, text: str, task: int, found: _Found) -> fl
     return None if any(one is None for one in filled) else statistics.fmean(one for one in filled if one is not None)
 
 
+def _declared_span(study: "Study", task: int) -> float | None:
+    """Ceiling minus floor of a task's score, None where its environment declares none."""
+    declared = score_range(study.tasks[task], study.metrics.primary.name)
+    return declared[1] - declared[0] if declared is not None else None
+
+
 def _floor(study: "Study", task: int, found: _Found) -> float | None:
     """What a failed run scores."""
     primary = study.metrics.primary
@@ -180,7 +190,13 @@ def _floor(study: "Study", task: int, found: _Found) -> float | None:
     return min((one for key, one in found.items() if key[1] == task and one is not None), default=None)
 
 
-def best(means: Sequence[Sequence[float | None]], failed: Sequence[bool], values: Sequence[Any], own: Any) -> int:
+def best(
+    means: Sequence[Sequence[float | None]],
+    failed: Sequence[bool],
+    values: Sequence[Any],
+    own: Any,
+    spans: Sequence[float | None],
+) -> int:
     """Index of the value to choose.
 
     Args:
@@ -188,8 +204,10 @@ def best(means: Sequence[Sequence[float | None]], failed: Sequence[bool], values
         failed: Whether all runs of a value failed.
         values: The values themselves.
         own: The arm's own value.
+        spans: Per task, what its scores are divided by; None for the span between the arm's worst and best value.
     """
-    criterion = [statistics.fmean(row) for row in zip(*map(_comparable, zip(*means, strict=True)), strict=True)]
+    tasks = [_comparable(scores, span) for scores, span in zip(zip(*means, strict=True), spans, strict=True)]
+    criterion = [statistics.fmean(row) for row in zip(*tasks, strict=True)]
     distance = _distances(values, own)
 
     def order(index: int) -> tuple[bool, float, float, int]:
@@ -198,16 +216,18 @@ def best(means: Sequence[Sequence[float | None]], failed: Sequence[bool], values
     return min(range(len(values)), key=order)
 
 
-def _comparable(scores: Sequence[float | None]) -> list[float]:
-    """One task's scores from 0 (the worst value) to 1 (the best); all 0 where they do not differ."""
+def _comparable(scores: Sequence[float | None], span: float | None) -> list[float]:
+    """One task's scores above the arm's worst, in units of the span; all 0 where they differ by rounding only."""
     known = [one for one in scores if one is not None]
     low, high = min(known, default=0.0), max(known, default=0.0)
-    return [0.0 if one is None or high == low else (one - low) / (high - low) for one in scores]
+    if high - low <= _ROUNDING * max(abs(high), abs(low)):
+        return [0.0] * len(scores)
+    return [0.0 if one is None else (one - low) / (span or high - low) for one in scores]
 
 
 def _rounded(x: float) -> float:
     """Sums in another order are the same score."""
-    return round(x, 12)
+    return round(x, 9)
 
 
 def _distances(values: Sequence[Any], own: Any) -> list[float]:

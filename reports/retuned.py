@@ -188,7 +188,10 @@ def retuned_sentences(found: Retuned) -> list[str]:
         f"value with the best {_criterion(found)} was taken; ties go to the value nearest to the arm's own."
     ]
     if len(study.tasks) > 1:
-        said[0] += " On each task an arm's worst value counts 0 and its best 1, and the mean over tasks decides."
+        said[0] += (
+            " Each task's scores are divided by the range its environment declares, or, where it declares none, by the "
+            "span between the arm's worst and best value; the mean over tasks decides."
+        )
     open_arms = [arm.variant for arm in tune.arms if arm.chosen is None]
     if open_arms:
         said.append(f"Not chosen yet, because tuning runs are missing: {', '.join(open_arms)}.")

@@ -39,8 +39,10 @@ def numbers(store, cell):
     ]
 
 
-def study_text(name="toy", *, seeds=2, budget=1600, controls=None, checkpoint_seconds=30, resources=None, **config):
-    """A study of the toy: the baseline, one ablation, and controls as ``name -> config``."""
+def study_text(
+    name="toy", *, seeds=2, budget=1600, controls=None, checkpoint_seconds=30, resources=None, tune=None, **config
+):
+    """A study of the toy: the baseline, one ablation, controls as ``name -> config``, a ``tune:`` block."""
     document = {
         "schema": "ablate/v1",
         "study": name,
@@ -53,5 +55,6 @@ def study_text(name="toy", *, seeds=2, budget=1600, controls=None, checkpoint_se
         "ablations": {"NoMomentum": {"part": "momentum", "component": "drift", "action": "REMOVE"}},
         "controls": {key: {"algorithm": "toy", "config": one} for key, one in (controls or {}).items()},
         "resources": {"checkpoint_seconds": checkpoint_seconds, **(resources or {})},
+        **({"tune": tune} if tune else {}),
     }
     return yaml.safe_dump(document, sort_keys=False)
