@@ -37,14 +37,16 @@ class GridNavi(LockstepEnv):
         size = options.size
         self.observation_space = gymnasium.spaces.Box(0.0, float(size - 1), (2,), np.float32)
         self.action_space = gymnasium.spaces.Discrete(5)
-        self._options = options
+        self._size, self._show_goal = size, options.show_goal
         cells = [(x, y) for x in range(size) for y in range(size)]
         self._cells = torch.tensor(cells, dtype=torch.float32, device=self.device)
         self._goals = self._cells[self._cells.amax(-1) > 1]
-        self._next = torch.tensor(
-            [[_clip(x + dx, size) * size + _clip(y + dy, size) for dx, dy in DIRECTIONS] for x, y in cells],
-            device=self.device,
-        )
+        after = [[_clip(x + dx, size) * size + _clip(y + dy, size) for dx, dy in DIRECTIONS] for x, y in cells]
+        distances = (self._cells[:, None] - self._cells).abs().sum(-1)
+        off_goal = -distances / size if options.dense else torch.full_like(distances, OFF_GOAL)
+        self._next = torch.tensor(after, device=self.device)
+        self._rewards = torch.where(distances == 0, ON_GOAL, off_goal)
+        """Of (goal, cell stepped to)."""
 
     def _draw_task(self, numbers: torch.Tensor) -> torch.Tensor:
         return embedding((numbers[:, 0] * len(self._goals)).long(), self._goals)
@@ -54,17 +56,16 @@ class GridNavi(LockstepEnv):
             raise ValueError("the task of GridNavi is a goal (x, y) in the grid that does not touch the start")
 
     def _begin(self, numbers: torch.Tensor, task: torch.Tensor) -> State:
-        return {"cell": torch.zeros_like(self._elapsed)}
+        goal = task.long() @ torch.tensor([self._size, 1], device=self.device)
+        return {"cell": torch.zeros_like(goal), "goal": goal * self._size**2}
 
     def _play_together(self, state: State, actions: torch.Tensor, numbers: torch.Tensor) -> tuple[State, torch.Tensor]:
         cell = self._next.take(torch.add(actions, state["cell"], alpha=5))
-        distance = (embedding(cell, self._cells) - state["task"]).abs().sum(-1)
-        off_goal = -distance / self._options.size if self._options.dense else OFF_GOAL
-        return {"cell": cell}, torch.where(distance == 0, ON_GOAL, off_goal)
+        return {"cell": cell, "goal": state["goal"]}, self._rewards.take(state["goal"] + cell)
 
     def _observe(self, state: State) -> torch.Tensor:
         position = embedding(state["cell"], self._cells)
-        if self._options.show_goal:
+        if self._show_goal:
             return torch.where((state["cell"] == 0).unsqueeze(-1), state["task"], position)
         return position
 

@@ -44,7 +44,7 @@ class PlanningOptions:
         episodes: Episodes per trial; the labels stay the same during a trial.
     """
 
-    size: Annotated[int, Ge(2), Le(10)] = 3
+    size: Annotated[int, Ge(2), Le(5)] = 3
     steps: Annotated[int, Ge(1)] = 100
     episodes: Annotated[int, Ge(1)] = 1
 

@@ -36,8 +36,15 @@ class PlanningGame(LockstepEnv):
         self.num_start_draws = 2 + self._places  # place, goal, labels
         self.observation_space = gymnasium.spaces.Box(0.0, 1.0, (2 * self._places,), np.float32)
         self.action_space = gymnasium.spaces.Discrete(5)
-        self._next = torus(options.size).to(self.device)
-        self._one_hot = torch.eye(self._places, device=self.device)
+        places = torch.arange(self._places, device=self.device)
+        one_hot = torch.eye(self._places, device=self.device)
+        self._views = torch.cat((one_hot.repeat_interleave(self._places, 0), one_hot.repeat(self._places, 1)), -1)
+        """Of (label of the place, label of the goal)."""
+        self._others = (places[:, None] + places[1:]) % self._places
+        self._after = _table(torus(options.size).to(self.device), self._others)
+        at_goal = torch.eye(self._places, device=self.device).flatten()
+        self._rewards = torch.stack([at_goal * (action == COLLECT) for action in range(5)], -1)
+        """Of ((place, goal), action)."""
 
     def _draw_task(self, numbers: torch.Tensor) -> torch.Tensor:
         return numbers[:, 2:].transpose(1, 2).argsort(-1).float()
@@ -48,25 +55,22 @@ class PlanningGame(LockstepEnv):
 
     def _begin(self, numbers: torch.Tensor, task: torch.Tensor) -> State:
         place = (numbers[:, 0] * self._places).long()
-        return {"place": place, "goal": self._another(place, numbers[:, 1]), "labels": task.long()}
+        goal = self._others.take(place * (self._places - 1) + self._choice(numbers[:, 1]))
+        labels = task.long()
+        shown = (labels.unsqueeze(-1) * self._places + labels.unsqueeze(-2)).flatten(-2)
+        return {"at": place * self._places + goal, "shown": shown}
 
-    def _another(self, place: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        """One of the other places, all equally likely, ``[K, N]``."""
-        return (place + (numbers * (self._places - 1)).long() + 1) % self._places
+    def _choice(self, numbers: torch.Tensor) -> torch.Tensor:
+        """Which of the places that are not the goal comes next, ``[K, N]``."""
+        return (numbers * (self._places - 1)).long()
 
     def _play_together(self, state: State, actions: torch.Tensor, numbers: torch.Tensor) -> tuple[State, torch.Tensor]:
-        place, goal = state["place"], state["goal"]
-        collected = (place == goal) & (actions == COLLECT)
-        stepped = {
-            "place": self._next.take(torch.add(actions, place, alpha=5)),
-            "goal": torch.where(collected, self._another(goal, numbers[:, 0]), goal),
-            "labels": state["labels"],
-        }
-        return stepped, collected.float()
+        move = torch.add(actions, state["at"], alpha=5)
+        after = self._after.take(torch.add(self._choice(numbers[:, 0]), move, alpha=self._places - 1))
+        return {"at": after, "shown": state["shown"]}, self._rewards.take(move)
 
     def _observe(self, state: State) -> torch.Tensor:
-        shown = state["labels"].gather(-1, torch.stack((state["place"], state["goal"]), -1))
-        return embedding(shown, self._one_hot).flatten(-2)
+        return embedding(state["shown"].gather(-1, state["at"].unsqueeze(-1)).squeeze(-1), self._views)
 
 
 class BlindPlanningGame(PlanningGame):
@@ -79,7 +83,7 @@ class BlindPlanningGame(PlanningGame):
         self.observation_space = gymnasium.spaces.Box(0.0, 1.0, (1,), np.float32)
 
     def _observe(self, state: State) -> torch.Tensor:
-        return (state["place"] == state["goal"]).float().unsqueeze(-1)
+        return (state["at"] % (self._places + 1) == 0).float().unsqueeze(-1)  # place equals goal
 
 
 def torus(size: int) -> torch.Tensor:
@@ -87,6 +91,20 @@ def torus(size: int) -> torch.Tensor:
     return torch.tensor(
         [[(x + dx) % size * size + (y + dy) % size for dx, dy in DIRECTIONS] for x in range(size) for y in range(size)]
     )
+
+
+def _table(moves: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """(place, goal) after each step, ``[P, P, 5, P - 1]`` int64, the last axis being the choice of the next goal.
+
+    Args:
+        moves: Place after each action, ``[P, 5]``.
+        others: The places other than a place, ``[P, P - 1]``.
+    """
+    places = len(moves)
+    goal = torch.arange(places, device=moves.device)
+    after = (moves[:, None, :] * places + goal[:, None]).unsqueeze(-1).repeat(1, 1, 1, places - 1)
+    after[goal, goal, COLLECT] = goal[:, None] * places + others
+    return after
 
 
 def make_planning_game(

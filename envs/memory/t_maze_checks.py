@@ -13,12 +13,12 @@ from collections.abc import Sequence
 import gymnasium
 import numpy as np
 import torch
-from torch.nn.functional import embedding
 
 from envs.batched import State
 from envs.memory.options import TMazeOptions
 from envs.memory.t_maze import CORRECT, DOWN, UP, WRONG
-from envs.trials import TaskEnv, Trials
+from envs.memory.table_world import Table, TableWorld
+from envs.trials import Trials
 
 CHECK = 0.1
 
@@ -28,56 +28,70 @@ def time_limit(length: int) -> int:
     return length * 3 // 2
 
 
-class Checks(TaskEnv):
+class Checks(TableWorld):
     """T-LS-P1. Observation: is start, cue in cell 1 (+1 up, -1 down), is end, check. Task: the cue."""
 
     task_size = 1
-    num_draws = 3
-    """Check of the step, check of the start, task."""
 
     def __init__(
         self, *, num_envs: int, seeds: Sequence[int], device: torch.device | str, options: TMazeOptions
     ) -> None:
-        limit = time_limit(options.length)
-        super().__init__(num_envs=num_envs, seeds=seeds, device=device, max_episode_steps=limit)
-        self.observation_space = gymnasium.spaces.Box(
-            np.array([0, -1, 0, -1], np.float32), np.array([1, 1, 1, 1], np.float32)
+        super().__init__(
+            _table(options.length),
+            num_envs=num_envs,
+            seeds=seeds,
+            device=device,
+            max_episode_steps=time_limit(options.length),
+            observation_space=gymnasium.spaces.Box(
+                np.array([0, -1, 0, -1], np.float32), np.array([1, 1, 1, 1], np.float32)
+            ),
         )
-        self.action_space = gymnasium.spaces.Discrete(4)
-        self._end = options.length - 1
-        self._cells = torch.zeros(options.length, 4, device=self.device)
-        self._cells[0, 0] = self._cells[1, 1] = self._cells[self._end, 2] = 1
-        self._one = torch.ones((), device=self.device)
-
-    def _sign(self, numbers: torch.Tensor) -> torch.Tensor:
-        return torch.copysign(self._one, numbers - 0.5)
 
     def _draw_task(self, numbers: torch.Tensor) -> torch.Tensor:
-        return self._sign(numbers[:, 2]).unsqueeze(-1)
+        return torch.where(numbers[:, 1] < 0.5, 1.0, -1.0).unsqueeze(-1)
 
     def _check_task(self, task: torch.Tensor) -> None:
         if not (task.abs() == 1).all():
             raise ValueError("the task of a T-Maze is made of +1 and -1")
 
     def _begin(self, numbers: torch.Tensor, task: torch.Tensor) -> State:
-        return {"cell": torch.zeros_like(self._elapsed), "bit": self._sign(numbers[:, 1])}
+        return {"at": _state(0, task[..., 0] > 0, numbers[:, 2] < 0.5)}
 
-    def _play(
-        self, state: State, actions: torch.Tensor, numbers: torch.Tensor
-    ) -> tuple[State, torch.Tensor, torch.Tensor]:
-        at_end = state["cell"] == self._end
-        answer = torch.where(state["bit"] > 0, UP, DOWN)
-        moved = (actions == answer) & ~at_end
-        decided = at_end & (actions >= UP)
-        correct = (actions == UP) == (state["task"][..., 0] > 0)
-        reward = torch.where(correct, CORRECT, WRONG) * decided + CHECK * moved
-        return {"cell": state["cell"] + moved, "bit": self._sign(numbers[:, 0])}, reward, decided
 
-    def _observe(self, state: State) -> torch.Tensor:
-        observation = embedding(state["cell"], self._cells)
-        observation[..., 1] *= state["task"][..., 0]
-        observation[..., 3] = state["bit"]
-        return observation
+def _state(cell: int, up: torch.Tensor, check: torch.Tensor) -> torch.Tensor:
+    """Index of (cell, cue, check)."""
+    return cell * 4 + up.long() * 2 + check
+
+
+def _table(length: int) -> Table:
+    """Every step but one at the end that decides draws the next check."""
+    end = length - 1
+    after = torch.zeros(length, 2, 2, 4, 2, dtype=torch.int64)
+    reward = torch.zeros(length, 2, 2, 4)
+    over = torch.zeros(length, 2, 2, 4, dtype=torch.bool)
+    views = torch.zeros(length, 2, 2, 4)
+    views[0, ..., 0] = views[end, ..., 2] = 1
+    views[1, 0, :, 1], views[1, 1, :, 1] = -1, 1
+    views[:, :, 0, 3], views[:, :, 1, 3] = -1, 1
+    for cell in range(length):
+        for up, check in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            answer = UP if check else DOWN
+            for action in range(4):
+                moves = cell < end and action == answer
+                for coin in (0, 1):
+                    after[cell, up, check, action, coin] = (cell + moves) * 4 + up * 2 + coin
+                reward[cell, up, check, action] = CHECK * moves
+    reward[end, 0, :, UP] = reward[end, 1, :, DOWN] = WRONG
+    reward[end, 1, :, UP] = reward[end, 0, :, DOWN] = CORRECT
+    over[end, ..., UP:] = True
+    states = 4 * length
+    return Table(
+        after.view(states, 4, 2),
+        reward.view(states, 4),
+        over.view(states, 4),
+        views.view(states, 4),
+        torch.arange(states),
+    )
 
 
 def make_checks(*, num_envs: int, seeds: Sequence[int], device: torch.device | str, options: TMazeOptions) -> Trials:

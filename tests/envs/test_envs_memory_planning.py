@@ -15,7 +15,7 @@ SIDE = 3
 def place(env):
     """Place and goal of the first copy, from the state."""
     state = env.state_dict()["env"]["state"]
-    return int(state["place"][0, 0]), int(state["goal"][0, 0])
+    return divmod(int(state["at"][0, 0]), 9)
 
 
 def test_the_torus_by_hand():
@@ -93,7 +93,7 @@ def test_labels_starts_and_goals_are_uniform():
         pair = torch.bincount((labels[:, left] * 9 + labels[:, right]).long(), minlength=81).view(9, 9)
         assert not pair.diagonal().any()
         assert (pair[~torch.eye(9, dtype=torch.bool)] - 20000 / 72).abs().max() < 5 * (20000 / 72) ** 0.5
-    start, goal = state["place"][0], state["goal"][0]
+    start, goal = state["at"][0] // 9, state["at"][0] % 9
     check_uniform(start, 9)
     check_uniform((goal - start) % 9 - 1, 8)
     assert torch.corrcoef(torch.stack((labels[:, 0], start.float())))[0, 1].abs() < 5 / 20000**0.5
@@ -103,12 +103,14 @@ def test_next_goals_are_uniform_over_the_other_places():
     env = build("memory/planning_game", 9000)
     env.reset()
     state = env.state_dict()
-    state["env"]["state"]["place"] = state["env"]["state"]["goal"].clone()
+    goal = state["env"]["state"]["at"] % 9
+    state["env"]["state"]["at"] = goal * 10
     env.load_state_dict(state)
-    goal = state["env"]["state"]["goal"]
     reward = env.step(torch.full((1, 9000), COLLECT))[1]
     assert reward.all()
-    check_uniform((env.state_dict()["env"]["state"]["goal"] - goal) % 9 - 1, 8)
+    after = env.state_dict()["env"]["state"]["at"]
+    assert torch.equal(after // 9, goal)
+    check_uniform((after % 9 - goal) % 9 - 1, 8)
 
 
 def test_labels_stay_for_a_trial_of_several_episodes():
