@@ -17,9 +17,8 @@ loop's advantage.
 """
 
 import dataclasses
-import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -69,27 +68,22 @@ class Loop:
         self.states, self.returns = RunningMoments((STATE_SIZE,)), RunningMoments(())
         self.discounted, self.trial_return = torch.zeros(num_envs), torch.zeros(num_envs)
         self.obs = world.reset()
-        self.seconds: dict[str, float] = {}
+        self.timed: Callable[[str], AbstractContextManager] = lambda part: nullcontext()
+        """Replace to measure the parts of an update."""
         self.encoder_calls = 0
 
     def iterate(self) -> dict[str, float]:
         """One rollout and update; losses and the mean return of the trials that ended."""
-        self.seconds, self.encoder_calls = {}, 0
-        with self._timed("empty trajectory"):
+        self.encoder_calls = 0
+        with self.timed("empty trajectory"):
             self._encode_empty_trajectory()
-        with self._timed("rollout"):
+        with self.timed("rollout"):
             rollout = self._collect()
         metrics = self._update(rollout)
         if self.options.evaluation_steps:
-            with self._timed("evaluation"):
+            with self.timed("evaluation"):
                 self._evaluate()
         return metrics
-
-    @contextmanager
-    def _timed(self, part: str):
-        begin = time.perf_counter()
-        yield
-        self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - begin
 
     @torch.no_grad()
     def _encode_empty_trajectory(self) -> None:
@@ -148,7 +142,7 @@ class Loop:
             if step % options.minibatches == 0:
                 order = torch.randperm(rows)
             at = order[size * (step % options.minibatches) :][:size]
-            with self._timed("policy forward"):
+            with self.timed("policy forward"):
                 latent = [torch.cat(half[:-1]).index_select(0, at) for half in latents]
                 batch = {name: column.index_select(0, at) for name, column in flat.items()}
                 loss = self._loss(batch, torch.cat(latent, -1), advantages.flatten()[at], targets.flatten()[at])
@@ -179,7 +173,7 @@ class Loop:
 
     def _recompute(self, rollout: dict[str, Tensor]) -> list[list[Tensor]]:
         """The two halves of f_0 ... f_T, with their graph, one call per step."""
-        with self._timed("encoder forward"):
+        with self.timed("encoder forward"):
             memory = self.encoder.initial(self.num_envs)
             means, log_variances = ([half] for half in self.encoder.prior(self.num_envs))
             for t in range(self.options.num_steps):
@@ -202,9 +196,9 @@ class Loop:
     def _step(self, loss: Tensor) -> None:
         self.encoder_adam.zero_grad()
         self.policy_adam.zero_grad()
-        with self._timed("backward"):
+        with self.timed("backward"):
             loss.backward()
-        with self._timed("optimiser"):
+        with self.timed("optimiser"):
             nn.utils.clip_grad_norm_(self.encoder.parameters(), 0.5)
             nn.utils.clip_grad_norm_(self.policy.parameters(), 0.5)
             self.encoder_adam.step()
