@@ -146,11 +146,15 @@ class SplAggerConfig:
             return self._widths(2 * plain)
         target = self.encoder.num_parameters(self.token_size, plain) + self._head_parameters(plain)
         return min(
-            (self._widths(size) for size in range(2, 2 * plain + 1)),
+            (self._widths(size) for size in range(2, 2 * plain + 1) if self._groups_fit(size)),
             key=lambda one: abs(
                 self.encoder.num_parameters(self.token_size, one.encoder) + self._head_parameters(one.head) - target
             ),
         )
+
+    def _groups_fit(self, encoder: int) -> bool:
+        """Whether nothing is left over where all channels of an encoder are to be aggregated."""
+        return self.split.aggregated(encoder, 1) < encoder or encoder % self.aggregator.group == 0
 
     def _head_parameters(self, head: int) -> int:
         return 2 * self.latent_dim * (head + 1)
@@ -204,6 +208,14 @@ class SplAggerConfig:
                 )
         elif self.gradient.kind == "straight_through" and not self.aggregates:
             found.append(("gradient", "`straight_through` needs aggregated channels: a split ratio of 0 leaves none"))
+        if not self._groups_fit(self.widths.encoder):
+            found.append(
+                (
+                    "encoder",
+                    f"all channels are aggregated and `{self.aggregator.kind}` takes them in groups of "
+                    f"{self.aggregator.group}, but the encoder has {self.widths.encoder}; choose an even hidden_size",
+                )
+            )
         if self.split.learned and self.aggregator.inputs > 1:
             found.append(
                 ("split", f"`gate` mixes channels one by one, but `{self.aggregator.kind}` makes one channel of two")

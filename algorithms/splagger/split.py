@@ -26,7 +26,7 @@ class FixedSplit:
 
     def aggregated(self, width: int, group: int) -> int:
         """Channels that are aggregated, a multiple of ``group``."""
-        return min(group * round(self.ratio * width / group), width)
+        return group * min(round(self.ratio * width / group), width // group)
 
     def violation(self, config: "SplAggerConfig", measured: Measured) -> str | None:
         """As many channels of the head's input are aggregates as the ratio says."""
