@@ -62,7 +62,7 @@ class MCLS(TableWorld):
         )
 
     def _draw_task(self, numbers: torch.Tensor) -> torch.Tensor:
-        return torch.where(numbers[:, 1] < 0.5, 1.0, -1.0).unsqueeze(-1)
+        return (self._coin(numbers, 1) * 2.0 - 1).unsqueeze(-1)
 
     def _check_task(self, task: torch.Tensor) -> None:
         if not (task.abs() == 1).all():

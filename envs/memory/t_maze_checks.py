@@ -48,23 +48,18 @@ class Checks(TableWorld):
         )
 
     def _draw_task(self, numbers: torch.Tensor) -> torch.Tensor:
-        return torch.where(numbers[:, 1] < 0.5, 1.0, -1.0).unsqueeze(-1)
+        return (self._coin(numbers, 1) * 2.0 - 1).unsqueeze(-1)
 
     def _check_task(self, task: torch.Tensor) -> None:
         if not (task.abs() == 1).all():
             raise ValueError("the task of a T-Maze is made of +1 and -1")
 
     def _begin(self, numbers: torch.Tensor, task: torch.Tensor) -> State:
-        return {"at": _state(0, task[..., 0] > 0, numbers[:, 2] < 0.5)}
-
-
-def _state(cell: int, up: torch.Tensor, check: torch.Tensor) -> torch.Tensor:
-    """Index of (cell, cue, check)."""
-    return cell * 4 + up.long() * 2 + check
+        return {"at": (task[..., 0] > 0) * 2 + self._coin(numbers, 2)}
 
 
 def _table(length: int) -> Table:
-    """Every step but one at the end that decides draws the next check."""
+    """States (cell, cue, check); every step draws the next check."""
     end = length - 1
     after = torch.zeros(length, 2, 2, 4, 2, dtype=torch.int64)
     reward = torch.zeros(length, 2, 2, 4)

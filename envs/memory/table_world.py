@@ -29,8 +29,8 @@ class Table(NamedTuple):
 class TableWorld(TaskEnv):
     """Plays a table; a subclass says which state a task starts in."""
 
-    num_draws = 3
-    """Coin of the step; two for the start."""
+    num_draws = 1
+    """Its binary digits are independent coins: the first one is the step's, the others serve the start."""
 
     def __init__(
         self,
@@ -49,6 +49,12 @@ class TableWorld(TaskEnv):
         self._table = Table(*(tensor.contiguous().to(self.device) for tensor in table))
         flags = torch.arange(2, device=self.device).repeat_interleave(len(table.views)).unsqueeze(-1)
         self._flagged_views = torch.cat((self._table.views.repeat(2, 1), flags), -1)
+
+    @staticmethod
+    def _coin(numbers: torch.Tensor, digit: int) -> torch.Tensor:
+        """A fair coin of the start, ``[K, N]`` int64; ``digit`` from 1 to 20."""
+        shifted = torch.mul(numbers[:, 0], 2.0 ** (digit + 1))
+        return shifted.long() & 1
 
     def _play(
         self, state: State, actions: torch.Tensor, numbers: torch.Tensor
