@@ -160,7 +160,7 @@ def _score(arm: TunedArm, index: int, task: int) -> str:
     score, failed = arm.scores[index][task], arm.failed[index]
     text = NONE if score is None else fixed(score, _places(arm, task))
     text += f" ({failed} failed)" if failed and not task else ""
-    return text + (MARK if arm.chosen == index else " " if arm.chosen is not None else "")
+    return text + (MARK if arm.chosen == index else "")
 
 
 def _places(arm: TunedArm, task: int) -> int:
