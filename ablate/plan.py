@@ -182,6 +182,9 @@ def _reconciled(
     gone = [entry["hash"] for entry in every_cell(manifest) if entry["hash"] not in wanted]
     identities = {one: store.cell(one).identity() for one in gone}
     there = {one: without_code(found) for one, found in identities.items() if found is not None}
+    # With other code nothing is decided yet, so what was retuned before is neither stale nor orphaned.
+    open_ones = [without_code(one.identity) for one in possible]
+    there = {one: identity for one, identity in there.items() if identity not in open_ones}
     stale: set[str] = set()
     found = []
     for one in planned:

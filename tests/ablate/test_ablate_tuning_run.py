@@ -77,6 +77,16 @@ def test_one_run_tunes_decides_and_trains_both_sides(study, capsys):
     assert {cell.hash: cell.status() for cell in study.cells} == before
 
 
+def test_other_code_makes_all_of_it_stale_and_nothing_orphaned(study, monkeypatch, capsys):
+    assert ablate_run() == 0
+    capsys.readouterr()
+    monkeypatch.setattr("ablate.cells.code_digest", lambda sources: "changed")
+    assert run(["plan", "toy.yaml", "--no-probe"]) == 0
+    out = capsys.readouterr().out
+    assert "+ 0 new  = 0 cached  ~ 18 stale (code changed)\n" in out
+    assert "at most 12 with what is not chosen yet" in out
+
+
 def test_a_tuning_cell_is_a_cell_like_all_others(study):
     """The same run under another study's name is found again, whatever it was for."""
     assert ablate_run("--select", "stage:tune", "--select", "variant:baseline") == 0

@@ -30,17 +30,17 @@ def arms(levels):
 
 
 def tuned_study(home, *, chosen=None, tasks=1, failed=None, **over):
-    """A study with a ``tune`` in its manifest; the baseline keeps its own value."""
+    """A study with a ``tune`` in its manifest; the retuned runs of an arm that keeps its value are its runs as is."""
     chosen = CHOSEN | (chosen or {})
     retuned = write_study(home, arms(RETUNED), seeds=range(100, 108), tasks=tasks, **over)["cells"]
     manifest = write_study(home, arms(AS_IS), tasks=tasks, **over)
-    own = {cell["seed"]: cell for cell in manifest["cells"] if cell["variant"] == "baseline"}
+    own = {(cell["variant"], cell["task"], cell["seed"]): cell["hash"] for cell in manifest["cells"]}
     entries = []
     for cell in retuned:
         seed = cell["seed"] - 100
         name, index = cell["variant"], chosen[cell["variant"]]
         if index is not None:
-            digest = own[seed]["hash"] if name == "baseline" and tasks == 1 else cell["hash"]
+            digest = own[name, cell["task"], seed] if VALUES[index] == "0.001" else cell["hash"]
             entries.append({**cell, "hash": digest, "seed": seed, "stage": "retuned", "value": VALUES[index]})
     manifest["tune"] = {
         "field": "learning_rate",
