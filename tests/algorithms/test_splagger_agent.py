@@ -9,7 +9,6 @@ from tiny_memory import SIZES, maze, preset, small, splagger
 from algorithms.splagger.aggregator import AvgMax, Max, Mean, NoAggregator, Softmax
 from algorithms.splagger.encoder import LSTM, MLP
 from algorithms.splagger.gradient import StraightThrough
-from algorithms.splagger.latent import Sampled
 from algorithms.splagger.split import LearnedGate
 from envs import registry
 from envs.memory.options import MCLSOptions
@@ -54,9 +53,7 @@ def recomputed(trainer):
     ],
 )
 def test_the_scan_repeats_what_was_remembered_step_by_step(env, memory, steps, terminal):
-    trainer = splagger(
-        seeds=(0, 1), env=env, num_steps=steps, terminal_transition=terminal, memory_at_rollout=memory
-    )
+    trainer = splagger(seeds=(0, 1), env=env, num_steps=steps, terminal_transition=terminal, memory_at_rollout=memory)
     with torch.no_grad():  # leave the initial state, where many outputs agree by chance
         trainer.agent.memory.head.bias.add_(0.3)
     ended = torch.zeros(())
