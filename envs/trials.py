@@ -183,6 +183,7 @@ class Trials:
         self.episodes_per_trial = episodes
         self.max_episode_steps = episodes * env.max_episode_steps
         self.trial_steps = self.max_episode_steps if env.fixed_length else None
+        self._no_flag = torch.zeros(self.num_seeds, self.num_envs, device=self.device)
         self._clear()
 
     @property
@@ -195,7 +196,7 @@ class Trials:
         """Start every copy from a fresh trial; see ``TaskEnv.reset``."""
         self._clear()
         self._env.reset(options)
-        return self._observe(self._env._state, torch.zeros_like(self._running)), {}
+        return self._observe(self._env._state, self._no_flag), {}
 
     @torch.no_grad()
     def step(
@@ -211,7 +212,7 @@ class Trials:
         metrics = env._metrics(stepped, terminated)
         if not ended:
             self._running, self._first = running, first
-            final_obs = self._observe(stepped, torch.zeros_like(running))
+            final_obs = self._observe(stepped, self._no_flag)
             info = self._info(final_obs, first.clone(), running.clone(), metrics)
             return final_obs.clone(), reward, terminated, truncated, info
         inner = terminated | truncated

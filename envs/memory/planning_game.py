@@ -42,8 +42,8 @@ class PlanningGame(LockstepEnv):
         """Of (label of the place, label of the goal)."""
         self._others = (places[:, None] + places[1:]) % self._places
         self._after = _table(torus(options.size).to(self.device), self._others)
-        at_goal = torch.eye(self._places, device=self.device).flatten()
-        self._rewards = torch.stack([at_goal * (action == COLLECT) for action in range(5)], -1)
+        self._at_goal = one_hot.flatten()
+        self._rewards = torch.stack([self._at_goal * (action == COLLECT) for action in range(5)], -1)
         """Of ((place, goal), action)."""
 
     def _draw_task(self, numbers: torch.Tensor) -> torch.Tensor:
@@ -83,7 +83,7 @@ class BlindPlanningGame(PlanningGame):
         self.observation_space = gymnasium.spaces.Box(0.0, 1.0, (1,), np.float32)
 
     def _observe(self, state: State) -> torch.Tensor:
-        return (state["at"] % (self._places + 1) == 0).float().unsqueeze(-1)  # place equals goal
+        return self._at_goal.take(state["at"]).unsqueeze(-1)
 
 
 def torus(size: int) -> torch.Tensor:
