@@ -41,6 +41,8 @@ class _GruScan(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, h: Tensor, keep: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         seeds, steps, rows, _ = x.shape
         size = h.shape[-1]
+        # A seed's parameters are a slice of the optimiser's buffer: products would copy them at every step.
+        weight = weight.contiguous()
         states, inner, candidates = (x.new_empty(seeds, steps, rows, size) for _ in range(3))
         gates = x.new_empty(seeds, steps, rows, 2 * size)
         recurrent = x.new_empty(seeds, rows, 3 * size)
