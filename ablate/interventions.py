@@ -94,9 +94,17 @@ def _refusal(entry: AblationEntry, field: ComponentField, value: Any, *, given: 
         return "with", f"the list is empty; write {_allowed(field)}."
     if entry.action == "ADD" and not off:
         return "action", f"ADD: the baseline already has `{field.name}` = `{shown(value)}`; use REPLACE."
-    if entry.action == "REPLACE" and off:
+    if entry.action == "REPLACE" and off and not _same_kind(entry.with_, value):
         return "action", f"REPLACE: the baseline's `{field.name}` is off (`{neutral}`); use ADD."
     return None
+
+
+def _same_kind(with_: Any, value: Any) -> bool:
+    """Whether all that replaces a neutral element are other settings of that very element (a split's other ratio)."""
+    new = with_ if isinstance(with_, list) else [with_]
+    return isinstance(value, dict) and all(
+        isinstance(one, dict) and one.get("kind", value["kind"]) == value["kind"] for one in new
+    )
 
 
 def _compound(

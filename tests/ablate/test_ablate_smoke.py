@@ -19,6 +19,7 @@ def test_a_smoke_study_runs_to_its_report_and_then_has_nothing_to_do(file, home,
     cells = {entry["hash"] for entry in study.manifest()["cells"]}
     assert {store.cell(one).state() for one in cells} == {"DONE"}
     assert (study.report / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert (study.report / "figures" / "profiles.pdf").exists() == (file.stem == "memory")
     said = capsys.readouterr().out
     assert "verdict" in said
     assert str(study.report / "report.pdf") in said

@@ -1,4 +1,6 @@
 # ruff: noqa: E501
+from pathlib import Path
+
 import pytest
 
 from ablate.study import check, load
@@ -103,6 +105,18 @@ def test_colours_are_stable_by_order_and_distinct(study_of):
     assert len(set(COLORS)) == len(COLORS)
 
 
+def test_a_neutral_element_with_settings_may_be_replaced_by_itself_with_others(tmp_path):
+    file = tmp_path / "ratio.yaml"
+    text = (Path(__file__).parents[2] / "studies" / "splagger_split_ratio.yaml").read_text(encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
+    assert [one.label for one in load(file).variants[1:]] == [
+        f"split.ratio: 0.5 → {to}" for to in ("0", "0.25", "0.75", "1")
+    ]
+    file.write_text(text.replace("{ratio: 0.0}", "gate"), encoding="utf-8")
+    (problem,) = check(file)[1]
+    assert problem.message == "REPLACE: the baseline's `split` is off (`fixed`); use ADD."
+
+
 BAD = {
     "unknown component": ("{component: entrpy, action: REMOVE}", "X.component", "no component `entrpy`. Did you mean `entropy`? Components: num_policies, aggregation, conditioning, entropy."),
     "a field that is no component": ("{component: gamma, action: REMOVE}", "X.component", "no component `gamma`."),
@@ -114,6 +128,7 @@ BAD = {
     "an empty list": ("{component: num_policies, action: REPLACE, with: []}", "X.with", "the list is empty"),
     "with REMOVE": ("{component: aggregation, action: REMOVE, with: symmetric}", "X.with", "REMOVE takes no `with`"),
     "removed already": ("{component: entropy, action: REMOVE}", "X", "REMOVE does nothing: the baseline's `entropy` is already `none`."),
+    "off for on": ("{component: entropy, action: REPLACE, with: [none, ladder]}", "X.action", "the baseline's `entropy` is off (`none`); use ADD."),
     "nothing to replace": ("{component: entropy, action: REPLACE, with: ladder}", "X.action", "the baseline's `entropy` is off (`none`); use ADD."),
     "added already": ("{component: aggregation, action: ADD, with: symmetric}", "X.action", "the baseline already has `aggregation` = `leader_follower`; use REPLACE."),
     "the baseline itself": ("{component: aggregation, action: REPLACE, with: leader_follower}", "X", "`X` is the same as the baseline"),
