@@ -1,4 +1,4 @@
-"""The hyper-parameter tables of SAPG (ICML 2024, Tables 2 to 4) as literals, against the configs and presets."""
+"""The hyper-parameter tables of SAPG (ICML 2024, Tables 2 to 4) and SplAgger as literals, against the configs."""
 
 import dataclasses
 
@@ -13,6 +13,7 @@ from algorithms.ppo.config import Lstm, Mlp, PPOConfig
 from algorithms.sapg.config import SAPGConfig
 from algorithms.sapg.presets import PRESETS
 from algorithms.sapg.trainer import SAPGTrainer
+from algorithms.splagger.config import SplAggerConfig
 from envs.registry import TaskFacts
 
 # Table 4, AllegroHand; the baseline PPO has the same.
@@ -71,6 +72,31 @@ CODE = {
     "normalizer_update": "first_epoch",
 }
 
+# SplAgger's experiments on the T-Mazes (reference sheet: table 3.2, and 1.1 to 1.5 for the architecture).
+T_MAZE = {
+    "num_steps": 700,
+    "update_epochs": 2,
+    "num_minibatches": 4,
+    "clip_coef": 0.05,
+    "ent_coef": 0.1,
+    "gamma": 0.95,
+    "gae_lambda": 0.95,
+    "adam_eps": 1e-5,
+    "vf_coef": 0.5,
+    "max_grad_norm": 0.5,
+    "anneal_steps": None,
+    "normalize_observations": True,
+    "normalize_rewards": True,
+    "minibatch_layout": "transitions",
+    "embed_state": 32,
+    "embed_action": 8,
+    "embed_reward": 8,
+    "latent_dim": 12,
+    "state_embedding": 256,
+    "latent_embedding": 25,
+    "policy_hidden": (256, 128),
+}
+
 
 def preset(name: str) -> SAPGConfig:
     return pydantic.TypeAdapter(SAPGConfig).validate_python(dict(PRESETS[name]))
@@ -108,6 +134,29 @@ def differences(config, table) -> dict:
 )
 def test_the_tables(config, table):
     assert differences(config, table) == {}
+
+
+def test_the_t_maze_row_of_splagger():
+    config = SplAggerConfig()
+    assert differences(config, T_MAZE) == {}
+    assert config.learning_rate in {3e-3, 1e-3, 3e-4, 1e-4, 3e-5}  # the grid it was chosen from
+    assert config.token_size == 80
+
+
+def test_the_components_of_splagger():
+    config = SplAggerConfig()
+    assert dataclasses.asdict(config.encoder) == {"kind": "gru", "hidden_size": 256}
+    assert dataclasses.asdict(config.split) == {"kind": "fixed", "ratio": 0.5}
+    assert config.aggregator.kind == "max"
+    assert config.gradient.kind == "true"
+    assert config.hypernetwork.kind == "bias_hyperinit"
+    assert config.latent.kind == "deterministic"
+
+
+def test_splaggers_default_is_its_preset():
+    splagger = registry.find("splagger")
+    default = pydantic.TypeAdapter(SplAggerConfig).validate_python(dict(splagger.presets["splagger"]))
+    assert default == SplAggerConfig()
 
 
 def test_the_components_of_the_paper():
@@ -174,9 +223,9 @@ def test_the_public_codes_networks_have_its_number_of_parameters(name, obs, acti
 
 
 def test_every_registered_algorithm_names_its_trainer_and_config():
-    for name in ("ppo", "ppo_fixed_minibatch", "sapg"):
+    for name in ("ppo", "ppo_fixed_minibatch", "sapg", "splagger"):
         algorithm = registry.find(name)
-        assert algorithm.load_trainer().__name__ in {"PPOTrainer", "SAPGTrainer"}
+        assert algorithm.load_trainer().__name__ in {"PPOTrainer", "SAPGTrainer", "SplAggerTrainer"}
         assert dataclasses.is_dataclass(algorithm.config())
     with pytest.raises(registry.UnknownAlgorithmError, match="Did you mean `sapg`"):
         registry.find("sapgg")
