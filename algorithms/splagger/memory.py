@@ -16,6 +16,8 @@ from algorithms.splagger.config import SplAggerConfig
 from algorithms.splagger.initialization import draw_linear
 from algorithms.splagger.segments import Segments
 
+_CHECK_STEPS = 32
+
 
 class Memory(nn.Module):
     """Embeddings, encoder, split aggregation and head of K seeds; ``scan`` equals ``step`` after ``step``."""
@@ -110,14 +112,19 @@ class Memory(nn.Module):
         zeros = self.head.weight.new_zeros(seeds, 1, 2 * self.embed_state.weight.shape[-1] + size)
         return self.step(zeros, self.initial_state(1))[0]
 
-    def aggregated_channels(self, tokens: Tensor) -> Tensor:
-        """How many channels of the head's input differ from what the encoder just said, over all steps; ``[K]``."""
-        seeds, steps, rows, _ = tokens.shape
-        resets = torch.zeros(seeds, steps, rows, dtype=torch.bool, device=tokens.device)
-        hidden, summary = self.trace(tokens, self.initial_state(rows), resets)
+    def aggregated_channels(self) -> Tensor:
+        """How many channels of the head's input differ from what an encoder just said, had it said noise; ``[K]``.
+
+        Noise, because a trained channel may rise during a whole trial, and its maximum is then what it says.
+        """
+        seeds, device = self.head.weight.shape[0], self.head.weight.device
+        noise = torch.rand(1, _CHECK_STEPS, 1, self.widths.encoder, generator=torch.Generator().manual_seed(0))
+        hidden = (2 * noise - 1).to(device).expand(seeds, -1, -1, -1)
+        resets = torch.zeros(hidden.shape[:3], dtype=torch.bool, device=device)
+        summary = self.aggregate(self._aggregated(hidden), self._split_state(self.initial_state(1))[1], resets)
         mixed = self._mixed(hidden, summary)
         if mixed.shape[-1] != hidden.shape[-1]:  # the operator changed the width: all of its outputs are aggregates
-            return torch.full((seeds,), summary.shape[-1], device=tokens.device)
+            return torch.full((seeds,), summary.shape[-1], device=device)
         return (mixed != hidden).flatten(1, 2).any(1).sum(1)
 
     def _split_state(self, state: Tensor) -> tuple[Tensor, Tensor]:

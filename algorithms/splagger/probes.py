@@ -46,12 +46,11 @@ def memory_checks(memory: Memory, tokens: Tensor) -> dict[str, Tensor]:
     (unit,) = torch.autograd.grad(through[:, -1].sum(), summands, allow_unused=True, materialize_grads=True)
     error = (unit - 1).abs().flatten(1)
     with torch.no_grad():
-        channels = memory.aggregated_channels(tokens)
+        channels = memory.aggregated_channels()
     return {
         "check/encoder_reach": reach[:, 0].flatten(1).norm(dim=1),
         "check/aggregate_gradient_error": error.amax(1) if error.shape[1] else error.new_ones(seeds),
         "check/aggregated_channels": channels,
-        "check/aggregated_width": torch.full((seeds,), summary.shape[-1], device=tokens.device),
     }
 
 

@@ -32,7 +32,7 @@ class FixedSplit:
         """As many channels of the head's input are aggregates as the ratio says."""
         if config.aggregator.kind == "none":
             return None  # the aggregator's own check speaks
-        expected = measured["check/aggregated_width"]
+        expected = config.widths.summary
         found = measured["check/aggregated_channels"]
         if found != expected or (expected == 0) != (self.ratio == 0):
             return f"split ratio {self.ratio:g}: {expected:.0f} channels should be aggregates, {found:.0f} were"
