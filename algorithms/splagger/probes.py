@@ -71,15 +71,12 @@ def profiles(memory: Memory, seeds: Sequence[int], size: int) -> dict[str, Tenso
     device = memory.head.weight.device
     tokens = noise_tokens(seeds, STEPS, size, device).requires_grad_()
     resets = torch.zeros(len(seeds), STEPS, 1, dtype=torch.bool, device=device)
-    outputs = memory.scan(tokens, memory.initial_state(1), resets)[:, :, 0]
     names = ("embed_state", "embed_action", "embed_reward")
     theta = [one for name, one in memory.named_parameters() if not name.startswith(names)]
     found: dict[str, list[Tensor]] = {"recall_gradient": [], "parameter_gradient": []}
-    last = torch.zeros(0)
     for t in GRID:
-        into_tokens, *into_theta = torch.autograd.grad(
-            outputs[:, t].sum(), [tokens, *theta], retain_graph=True, materialize_grads=True
-        )
+        outputs = memory.scan(tokens[:, : t + 1], memory.initial_state(1), resets[:, : t + 1])[:, :, 0]
+        into_tokens, *into_theta = torch.autograd.grad(outputs[:, t].sum(), [tokens, *theta], materialize_grads=True)
         found["recall_gradient"].append(into_tokens[:, 0].flatten(1).norm(dim=1))
         found["parameter_gradient"].append(torch.cat([one.flatten(1) for one in into_theta], dim=1).norm(dim=1))
         last = into_tokens[:, :, 0].norm(dim=2)
@@ -91,19 +88,21 @@ def profiles(memory: Memory, seeds: Sequence[int], size: int) -> dict[str, Tenso
 
 @torch.no_grad()
 def _permutation_difference(memory: Memory, seeds: Sequence[int], tokens: Tensor, outputs: Tensor) -> Tensor:
-    """``[K, len(GRID)]``; mean over random orders of the whole prefix x_0 .. x_t."""
+    """``[K, len(GRID)]``; mean over random orders of the whole prefix x_0 .. x_t, all in one scan."""
     streams = Streams(seeds, "probe/permutations", tokens.device)
+    rest = torch.arange(STEPS, device=tokens.device).expand(len(seeds), -1)
+    orders = [torch.cat([streams.permutation(t + 1), rest[:, t + 1 :]], 1) for t in GRID for _ in range(_PERMUTATIONS)]
+    index = torch.stack(orders, dim=2)
+    mixed = tokens.expand(-1, -1, index.shape[2], -1).gather(
+        1, index.unsqueeze(-1).expand(-1, -1, -1, tokens.shape[-1])
+    )
+    resets = torch.zeros(index.shape, dtype=torch.bool, device=tokens.device)
+    found = memory.scan(mixed, memory.initial_state(index.shape[2]), resets).unflatten(2, (len(GRID), _PERMUTATIONS))
     distances = []
-    for t in GRID:
-        resets = torch.zeros(len(seeds), t + 1, 1, dtype=torch.bool, device=tokens.device)
-        straight = torch.nn.functional.normalize(outputs[:, t], dim=-1)
-        drawn = []
-        for _ in range(_PERMUTATIONS):
-            order = streams.permutation(t + 1)
-            mixed = tokens[:, : t + 1].gather(1, order[:, :, None, None].expand_as(tokens[:, : t + 1]))
-            other = memory.scan(mixed, memory.initial_state(1), resets)[:, -1, 0]
-            drawn.append((torch.nn.functional.normalize(other, dim=-1) - straight).norm(dim=-1))
-        distances.append(torch.stack(drawn).mean(0))
+    for place, t in enumerate(GRID):
+        straight = torch.nn.functional.normalize(outputs[:, t], dim=-1).unsqueeze(1)
+        other = torch.nn.functional.normalize(found[:, t, place], dim=-1)
+        distances.append((other - straight).norm(dim=-1).mean(1))
     return torch.stack(distances, dim=1)
 
 
