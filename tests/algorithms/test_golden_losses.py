@@ -1,4 +1,4 @@
-"""Ten updates of PPO and SAPG against figures recorded once, all digits.
+"""Ten updates of PPO and SAPG, and five of SplAgger, against figures recorded once, all digits.
 
 A refactoring must leave them alone. They are compared to 1e-4 relative and 1e-5 absolute: another processor or BLAS
 rounds a matrix product differently, by about 1e-7, and ten updates amplify that (measured: AVX-512 against plain SSE
@@ -15,6 +15,7 @@ import pydantic
 import pytest
 import torch
 from tiny import LSTM, parameters, ppo, sapg
+from tiny_memory import preset, splagger
 
 from algorithms.ppo.config import Mlp
 from algorithms.sapg.config import SAPGConfig
@@ -23,7 +24,6 @@ from envs import registry
 from envs.control import PendulumOptions
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-UPDATES = 10
 COLUMNS = (
     "loss/policy",
     "loss/value",
@@ -32,6 +32,16 @@ COLUMNS = (
     "policy/approx_kl",
     "policy/grad_norm",
     "policy/learning_rate",
+    "episode/return",
+)
+MEMORY_COLUMNS = (
+    "loss/policy",
+    "loss/value",
+    "loss/latent",
+    "policy/entropy",
+    "policy/approx_kl",
+    "policy/grad_norm",
+    "policy/memory_grad_norm",
     "episode/return",
 )
 
@@ -47,23 +57,39 @@ def official() -> dict:
 
 
 COMMON = {"env": pendulum, "num_envs": 12, "num_steps": 8, "network": Mlp(hidden=(32, 32))}
+# Trials of 8 steps, rollouts of 20: memories are carried, and emptied in mid-rollout.
+MEMORY = {"num_envs": 6, "num_steps": 20, "learning_rate": 0.01}
 RUNS = {
     "ppo": (ppo, COMMON),
     "ppo_lstm": (ppo, COMMON | {"network": LSTM}),
     "sapg": (sapg, COMMON),
     "sapg_official": (sapg, COMMON | official()),
+    "splagger": (splagger, MEMORY),
+    "splagger_official": (splagger, MEMORY | preset("official")),
+    "splagger_pearl": (splagger, MEMORY | preset("pearl")),
 }
 
 
+def shape(name: str) -> tuple[int, tuple[str, ...]]:
+    """Updates, and the columns of each."""
+    return (5, MEMORY_COLUMNS) if RUNS[name][0] is splagger else (10, COLUMNS)
+
+
+def norm(trainer) -> float:
+    """Of all parameters."""
+    if hasattr(trainer.updater, "memory"):
+        both = torch.cat([trainer.updater.memory.parameters, trainer.updater.policy.parameters], dim=1)
+        return both.double().norm().item()
+    return parameters(trainer).double().norm().item()
+
+
 def run(name: str, **changes) -> np.ndarray:
-    """``[UPDATES, columns + 1]``: the figures of every update and the norm of all parameters after it."""
+    """``[updates, columns + 1]``: the figures of every update and the norm of all parameters after it."""
     build, config = RUNS[name]
+    updates, columns = shape(name)
     trainer = build(**config, **changes)
-    table = []
-    for row in trainer.iterations(UPDATES * 12 * 8):
-        norm = parameters(trainer).double().norm().item()
-        table.append([*(row[column][0] for column in COLUMNS), norm])
-    return np.array(table)
+    rows = trainer.iterations(updates * config["num_envs"] * config["num_steps"])
+    return np.array([[*(row[column][0] for column in columns), norm(trainer)] for row in rows])
 
 
 def record() -> None:
@@ -71,14 +97,14 @@ def record() -> None:
     torch.set_num_threads(1)
     GOLDEN.mkdir(exist_ok=True)
     for name in RUNS:
-        lines = ["\t".join((*COLUMNS, "parameters"))]
+        lines = ["\t".join((*shape(name)[1], "parameters"))]
         lines += ["\t".join(repr(float(value)) for value in row) for row in run(name)]
         (GOLDEN / f"{name}.txt").write_text("\n".join(lines) + "\n")
 
 
 def recorded(name: str) -> np.ndarray:
     header, *lines = (GOLDEN / f"{name}.txt").read_text().splitlines()
-    assert header.split("\t") == [*COLUMNS, "parameters"]
+    assert header.split("\t") == [*shape(name)[1], "parameters"]
     return np.array([[float(value) for value in line.split("\t")] for line in lines])
 
 
@@ -87,9 +113,10 @@ def agree(name: str, table: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_ten_updates_are_as_recorded(name):
+def test_updates_are_as_recorded(name):
     table = run(name)
-    assert table.shape == (UPDATES, len(COLUMNS) + 1)
+    updates, columns = shape(name)
+    assert table.shape == (updates, len(columns) + 1)
     assert np.isfinite(table[-1, :-2]).all()
     np.testing.assert_allclose(table, recorded(name), rtol=1e-4, atol=1e-5)
 
@@ -100,6 +127,14 @@ def test_ten_updates_are_as_recorded(name):
 def test_a_small_change_is_noticed(change):
     assert agree("ppo", run("ppo"))
     assert not agree("ppo", run("ppo", **change))
+
+
+@pytest.mark.parametrize(
+    "change", [{"gamma": 0.94}, {"clip_coef": 0.049}, {"vf_coef": 0.49}, {"latent_dim": 4}, {"adam_eps": 2e-5}]
+)
+def test_a_small_change_of_splagger_is_noticed(change):
+    assert agree("splagger", run("splagger"))
+    assert not agree("splagger", run("splagger", **change))
 
 
 if __name__ == "__main__":
