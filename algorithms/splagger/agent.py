@@ -11,7 +11,7 @@ from algorithms.splagger.config import SplAggerConfig
 from algorithms.splagger.memory import Memory
 from algorithms.splagger.policy import ActorCritic
 
-CPU_PART_NUMBERS = 1 << 21
+CPU_PART_NUMBERS = 1 << 23
 """On a CPU, products of the hypernetwork are cut into parts of about so many numbers, to stay in the cache."""
 
 
