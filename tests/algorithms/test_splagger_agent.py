@@ -200,6 +200,21 @@ def test_the_memory_outlives_a_rollout_unless_it_is_wiped():
     assert (carried._rollout.outputs[:, 0] - prior).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("terminal", ["dropped", "leaked"])
+@pytest.mark.parametrize("steps", [5, 8])
+def test_a_carried_memory_goes_on_with_what_it_last_said(steps, terminal):
+    # Rollouts of 8 stop exactly where the trials do: a leaked transition is then all that the next trial remembers.
+    trainer = splagger(num_steps=steps, terminal_transition=terminal)
+    rollout, prior = trainer._rollout, trainer.agent.memory.prior()
+    for _ in range(3):
+        trainer.collector.collect(rollout)
+        said = rollout.outputs[:, -1].clone()
+        trainer.collector.collect(rollout)
+        assert torch.equal(rollout.outputs[:, 0], said)
+        assert torch.equal((rollout.outputs[:, 0] == prior).all(-1), rollout.fresh)
+        assert rollout.fresh.all() == (terminal == "dropped" and steps == 8)
+
+
 def test_a_gradient_does_not_reach_back_beyond_the_rollout_but_reaches_the_prior():
     trainer = splagger(num_steps=4)
     agent, rollout = trainer.agent, trainer._rollout
