@@ -32,6 +32,13 @@ def test_the_readme_names_no_verb_that_does_not_exist():
         assert set(found) <= set(group.list_commands(None)), page.name
 
 
+def test_every_shipped_study_is_in_the_readme():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    studies = [path.stem for path in (ROOT / "studies").glob("*.yaml")]
+    assert len(studies) >= 8
+    assert [study for study in studies if f"`{study}`" not in text] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_relative_links_lead_somewhere(page):
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
