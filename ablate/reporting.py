@@ -1,10 +1,12 @@
 """The report of a study, from the driver's side: render it, and say the verdicts in few words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ablate.errors import StoreError
 from ablate.store import Store
 
 Rows = Sequence[Mapping[str, Any]]
@@ -29,12 +31,28 @@ class Rendered:
     summary: str
 
 
+@contextmanager
+def reading() -> Iterator[None]:
+    """Turn what ``reports`` says of cells that it cannot report on into an error of the store."""
+    from reports.manifest import ReportError
+
+    try:
+        yield
+    except ReportError as error:
+        raise StoreError(str(error)) from error
+
+
 def render(store: Store, study: str) -> Rendered:
-    """Render the report of a study's finished cells."""
+    """Render the report of a study's finished cells.
+
+    Raises:
+        StoreError: The cells cannot be reported on; the message says why.
+    """
     import reports
 
     place = store.study(study)
-    paths = reports.build(place.manifest_path, place.report)
+    with reading():
+        paths = reports.build(place.manifest_path, place.report)
     return Rendered(
         pdf=paths.pdf,
         folder=place.report,

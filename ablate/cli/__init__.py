@@ -24,6 +24,8 @@ VERBS = {
     "run": "Run what is missing, then render the report. Run again to resume.",
     "status": "Show how far a study is, live or afterwards.",
     "report": "Render PDF, figures and tables again, without training.",
+    "compare": "Put two studies' contrasts side by side: does a result replicate?",
+    "export": "Write a study's cells as one tidy table (CSV, Parquet) for other tools.",
     "ui": "Open the MLflow UI on the right store.",
     "list": "List studies, algorithms, envs, components or cells.",
     "show": "Show one cell, or a study with one of its variants fully resolved.",

@@ -10,13 +10,20 @@ from ablate.store import Json, Store
 def named_study(reference: str) -> str:
     """The study's name: a file is read for it, anything else is the name itself.
 
-    A file stands for its own values; what a profile left is called by name, ``STUDY@PROFILE``.
+    A file stands for its own values; what a profile left is called ``STUDY@PROFILE`` or ``FILE@PROFILE``.
     """
-    if Path(reference).suffix not in (".yaml", ".yml") and not Path(reference).is_file():
+    file, at, profile = reference.rpartition("@")
+    if at and _is_file(file):
+        return f"{named_study(file)}@{profile}"
+    if not _is_file(reference):
         return reference
     from ablate.study import load
 
     return load(reference).study
+
+
+def _is_file(reference: str) -> bool:
+    return Path(reference).suffix in (".yaml", ".yml") or Path(reference).is_file()
 
 
 def manifest_of(reference: str, store: Store) -> Json:
