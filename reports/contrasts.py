@@ -36,6 +36,21 @@ WEAK, REFUSED = 0.1, 1.0
 on there are no percentages."""
 
 
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Confidence levels of a contrast's intervals.
+
+    Attributes:
+        interval: For one contrast: 1 - alpha, or that of a repeated interval.
+        wide: Holds for all K contrasts at once: 1 - alpha / K, or repeated at that level.
+        narrow: What the test of "no change larger than the margin" reads: 1 - 2 alpha, or repeated.
+    """
+
+    interval: float
+    wide: float
+    narrow: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Percent:
     """Relative change as a fraction of the baseline, with intervals at three levels.
@@ -126,7 +141,15 @@ class Numbers:
         return float(np.mean([task.base.mean() if len(task.base) else np.nan for task in self.tasks]))
 
 
-def compare(table: ScoreTable, variant: Variant, alpha: float, family: int) -> Numbers:
+def compare(
+    table: ScoreTable,
+    variant: Variant,
+    alpha: float,
+    family: int,
+    *,
+    levels: Levels | None = None,
+    permute: bool = True,
+) -> Numbers:
     """All numbers of one contrast; only counts and means below three runs per arm.
 
     Args:
@@ -134,9 +157,12 @@ def compare(table: ScoreTable, variant: Variant, alpha: float, family: int) -> N
         variant: The variant compared with the baseline.
         alpha: Two-sided level.
         family: K, the number of contrasts corrected for.
+        levels: Of the intervals of the effect; those of a fixed number of runs unless given.
+        permute: Work out the permutation p, by far the slowest of the numbers.
     """
     study = table.manifest
-    setting = _Setting(alpha, family, study.primary.goal == "min")
+    fixed = Levels(1 - alpha, 1 - alpha / family, 1 - 2 * alpha)
+    setting = _Setting(alpha, levels or fixed, study.primary.goal == "min", permute)
     arms: list[Arms] = [
         (table.scores(variant.name, task), table.scores(study.baseline.name, task)) for task in range(len(study.tasks))
     ]
@@ -179,21 +205,22 @@ def _with_test(
         difference=difference,
         unit=unit,
         sd_ratio=_sd_ratio(arms, scales),
-        difference_interval=difference.interval(1 - setting.alpha),
-        difference_wide=difference.interval(1 - setting.alpha / setting.family),
+        difference_interval=difference.interval(setting.levels.interval),
+        difference_wide=difference.interval(setting.levels.wide),
         percent=_percent(arms, table.floors, g, setting),
         hedges=float(np.mean([hedges_g(*arm) if _varies(arm) else 0.0 for arm in arms])),
-        p_permutation=permutation_p(arms, scales, generator),
+        p_permutation=permutation_p(arms, scales, generator) if setting.permute else math.nan,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """Two-sided level, size of the family, and whether the metric is a cost (lower is better, 0 its natural zero)."""
+    """Two-sided level, levels of the intervals, whether the metric is a cost (lower is better, 0 its natural zero)."""
 
     alpha: float
-    family: int
+    levels: Levels
     cost: bool
+    permute: bool
 
 
 def _enough(arm: Arms) -> bool:
@@ -244,10 +271,10 @@ def _percent(
             ends = Interval(found.interval.low - 1, found.interval.high - 1)
         return ends if sign > 0 else Interval(-ends.high, -ends.low)
 
-    interval, narrow = at(1 - setting.alpha), at(1 - 2 * setting.alpha)
+    interval, narrow = at(setting.levels.interval), at(setting.levels.narrow)
     if interval is None or narrow is None:
         return None
-    wide = at(1 - setting.alpha / setting.family)
+    wide = at(setting.levels.wide)
     return Percent(value=sign * change.value, se=change.se, df=change.df, interval=interval, wide=wide, narrow=narrow)
 
 

@@ -11,7 +11,7 @@ Conventions, all decided here once:
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -116,6 +116,21 @@ class ScoreTable:
     def of_state(self, state: State, variant: str | None = None) -> list[Run]:
         """Runs in one state, of one variant or of all."""
         return [run for run in self.runs if run.state == state and variant in (None, run.cell.variant)]
+
+    def restricted(self, seeds: Mapping[str, Collection[int]]) -> "ScoreTable":
+        """The same study as if only some of its runs were there; failed ones get the floor that these alone give.
+
+        Args:
+            seeds: Variant -> the seeds to keep of it; a variant that is not named keeps none.
+        """
+        kept = [run for run in self.runs if run.cell.seed in seeds.get(run.cell.variant, ())]
+        kept = [replace(run, final=np.nan, auc=np.nan) if run.state == "failed" else run for run in kept]
+        fill = tuple(_fill(kept, task, floor) for task, floor in enumerate(self.floors))
+        runs = tuple(_with_floor(run, *fill[run.cell.task]) for run in kept)
+        left = {run.cell for run in runs}
+        cells = tuple(cell for cell in self.manifest.cells if cell in left)
+        twins = tuple(cell for cell in self.twins if cell in left)
+        return replace(self, manifest=replace(self.manifest, cells=cells), runs=runs, fill=fill, twins=twins)
 
     def ceiling(self, task: int) -> float | None:
         """Declared ceiling of a task, higher-is-better."""
