@@ -1,0 +1,70 @@
+"""Rank intervals of the changes, from simultaneous pairwise tests; never from bootstrapped ranks.
+
+    L_k = 1 + #{j significantly worse to make},   U_k = K - #{j significantly less bad to make}
+
+Pairs are compared by Welch's test on the arms of the changes alone (the baseline cancels), Holm over all K(K - 1)/2.
+All K intervals hold together. Bootstrapped ranks do so in 2 to 4 % of studies whose changes are tied.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from reports.stats import Scores, holm, stratified_difference
+
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """Place of one change among ``of``, 1 the most harmful, and the interval the data leave."""
+
+    place: int
+    low: int
+    high: int
+    of: int
+
+
+def rank_intervals(arms: Sequence[Sequence[Scores]], scales: Sequence[float], level: float = 0.95) -> list[Rank]:
+    """Rank every change with its simultaneous interval.
+
+    Args:
+        arms: For every change its scores on every task, higher is better.
+        scales: What one unit of each task is worth.
+        level: Probability that all intervals hold at once.
+
+    Returns:
+        In the order given; rank 1 is the lowest score, the most harmful change.
+    """
+    size = len(arms)
+    pairs = list(combinations(range(size), 2))
+    found = [_pair(arms[j], arms[k], scales) for j, k in pairs]
+    adjusted = holm([p for _, p in found]) if pairs else np.empty(0)
+    worse, better = [0] * size, [0] * size
+    for (j, k), (difference, _), p in zip(pairs, found, adjusted, strict=True):
+        if p < 1 - level:
+            low, high = (j, k) if difference < 0 else (k, j)
+            worse[high] += 1  # `low` is significantly worse than `high`
+            better[low] += 1
+    means = [_mean(arm, scales) for arm in arms]
+    order = sorted(range(size), key=means.__getitem__)
+    places = {change: place for place, change in enumerate(order, 1)}
+    return [Rank(places[k], 1 + worse[k], size - better[k], size) for k in range(size)]
+
+
+def _mean(arm: Sequence[Scores], scales: Sequence[float]) -> float:
+    return float(np.mean([scores.mean() / scale for scores, scale in zip(arm, scales, strict=True)]))
+
+
+def _pair(first: Sequence[Scores], second: Sequence[Scores], scales: Sequence[float]) -> tuple[float, float]:
+    """Difference of two changes and its p; without spread nothing can be tested and p is 1."""
+    difference = stratified_difference(list(zip(first, second, strict=True)), scales)
+    largest = max(
+        float(np.abs(scores).max()) / scale
+        for arm in (first, second)
+        for scores, scale in zip(arm, scales, strict=True)
+    )
+    testable = difference.se > _ROUNDING * max(largest, 1e-300)
+    return difference.value, difference.p if testable else 1.0
