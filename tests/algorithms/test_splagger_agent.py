@@ -95,11 +95,11 @@ def test_the_first_ratio_is_1_after_every_update(name, layout, steps):
 
 def test_the_public_codes_normaliser_moves_the_first_ratio_away_from_1():
     trainer = splagger(num_steps=20, learning_rate=1e-12, normalizer_update="before_update")
-    with torch.no_grad():  # the first actor's outputs are nearly 0, whatever it sees
-        trainer.agent.policy.actor.layers[-1].weight.add_(1)
-        trainer.updater.policy.parameters.add_(0)
+    weight = trainer.agent.policy.actor.layers[-1].weight
+    with torch.no_grad():  # at first the actor's outputs are nearly 0, whatever it sees
+        weight.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))
     row = next(trainer.iterations(1))
-    assert row["policy/approx_kl"][0] > 1e-6
+    assert row["policy/approx_kl"][0] > 1e-3
 
 
 class TestWhatIsRemembered:

@@ -154,6 +154,17 @@ def test_a_channel_that_rises_during_the_whole_trial_is_still_an_aggregate():
     assert violations(trainer.config, measured) == []
 
 
+def test_heads_that_hear_no_latent_are_noticed_although_their_base_network_learns():
+    trainer = splagger(num_steps=16)
+    with torch.no_grad():
+        for parameter in trainer.agent.policy.latent_branch.parameters():
+            parameter.zero_()  # c = 0: the gradient of every head is 0
+    row = next(trainer.iterations(1))
+    assert row["policy/grad_norm"][0] > 0
+    measured = {name: value[0] for name, value in row.items() if name.startswith("check/")}
+    assert violations(trainer.config, measured) == ["hypernetwork `bias_hyperinit`: no gradient reached the heads"]
+
+
 def test_every_component_has_a_check_that_can_fail():
     """Figures that suit nobody: every variant of every component complains about some of them."""
     figures = (0.0, 0.5, 4.0)

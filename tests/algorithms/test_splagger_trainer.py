@@ -34,17 +34,18 @@ def test_the_family_keeps_the_trainers_contract(changes):
     check_trainer(lambda seeds: splagger(seeds=seeds, num_envs=2, **changes), iterations=1)
 
 
-def test_a_run_resumes_in_the_middle_of_a_trial_bit_for_bit():
-    trainer = splagger(seeds=(0, 1), num_steps=5, learning_rate=0.02)
+@pytest.mark.parametrize("steps", [5, 8])
+def test_a_run_resumes_in_the_middle_of_a_trial_and_between_trials_bit_for_bit(steps):
+    trainer = splagger(seeds=(0, 1), num_steps=steps, learning_rate=0.02)
     train(trainer, 3)
-    assert not trainer.collector.state_dict()["fresh"].any()
+    assert trainer.collector.state_dict()["fresh"].all() == (steps == 8)
     file = io.BytesIO()
     torch.save(trainer.state_dict(), file)
     expected = train(trainer, 4)
     file.seek(0)
-    resumed = splagger(seeds=(0, 1), num_steps=5, learning_rate=0.02)
+    resumed = splagger(seeds=(0, 1), num_steps=steps, learning_rate=0.02)
     resumed.load_state_dict(torch.load(file, weights_only=True))
-    assert resumed.env_steps == 3 * 20
+    assert resumed.env_steps == 3 * 4 * steps
     assert same_rows(train(resumed, 4), expected)
 
 
@@ -125,30 +126,40 @@ def test_returns_are_those_of_whole_trials():
 
 def test_evaluation_acts_with_the_memory_and_the_most_likely_actions():
     """Trials replayed by hand: observe, act by the mode, remember."""
-    trainer = splagger(num_steps=16, learning_rate=0.05)
-    train(trainer, 6)
-    made = []
+    trainer, made = splagger(num_steps=16), []
+    agent = trainer.agent
+    list(trainer.iterations(2 * 64))  # the normaliser moves
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():  # the latent decides
+        for parameter in (*agent.policy.generated(), *agent.policy.latent_branch.parameters()):
+            parameter.add_(torch.randn(parameter.shape, generator=generator))
 
     def recorded(num_envs, seeds):
-        made.append((num_envs, tuple(seeds)))
-        return maze(num_envs, seeds)
+        env = maze(num_envs, seeds)
+        made.append((num_envs, tuple(seeds), []))
+        step = env.step
+        env.step = lambda actions: (made[-1][2].append(actions), step(actions))[1]
+        return env
 
     trainer._make_env = recorded
     played = trainer.evaluate(6)
-    agent, (count, seeds) = trainer.agent, made[0]
-    assert count == 6
+    ((count, seeds, taken),) = made
+    assert (count, len(taken)) == (6, 8)
     env = maze(count, seeds)
     obs, _ = env.reset()
     total = torch.zeros(1, 6)
+    varied = set()
     with torch.no_grad():
         output, state = agent.memory.prior().expand(-1, 6, -1), agent.memory.initial_state(6)
-        for _ in range(8):
+        for actions in taken:
             u, c = agent.policy.embed(agent.normalizer.normalize(obs), output)
-            actions = agent.policy.actor(u, c).argmax(-1)
+            assert torch.equal(actions, agent.policy.actor(u, c).argmax(-1))
+            varied |= set(actions.flatten().tolist())
             following, rewards, _, _, info = env.step(actions)
             tokens = agent.tokens(obs, actions.unsqueeze(-1).float(), rewards, info["final_obs"])
             output, state = agent.memory.step(tokens, state)
             obs, total = following, total + rewards
+    assert len(varied) > 1
     assert played["eval/return"][0] == pytest.approx(total.mean().item())
 
 
