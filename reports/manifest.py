@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from reports.looks import Looks, parse_looks
 from reports.tune import Tune, parse_tune
 
 SCHEMA = "ablate-manifest/v1"
@@ -91,6 +92,7 @@ class Manifest:
     study_yaml: str
     created: str
     tune: Tune | None = None
+    looks: Looks | None = None
 
     @cached_property
     def baseline(self) -> Variant:
@@ -174,6 +176,7 @@ def _manifest(raw: Mapping[str, Any]) -> Manifest:
         study_yaml=raw.get("study_yaml") or "",
         created=raw.get("created") or "",
         tune=parse_tune(raw.get("tune")),
+        looks=parse_looks(raw.get("adaptive")),
     )
 
 

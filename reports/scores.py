@@ -52,6 +52,7 @@ class Run:
         pack: Id of the pack: the program that trained it together with other seeds of its variant.
         wall_s: This run's share of the seconds the pack took; the shares of a pack sum to its wall time.
         env_steps: Transitions seen.
+        ended: It is done or failed for good: nothing about it will change.
     """
 
     cell: CellRef
@@ -67,6 +68,7 @@ class Run:
     pack: str = ""
     wall_s: float = np.nan
     env_steps: int = 0
+    ended: bool = False
 
     @property
     def scored(self) -> bool:
@@ -246,6 +248,7 @@ def _read_run(study: Manifest, cell: CellRef, prints: _Fingerprints) -> tuple[Ru
         pack=str(status.get("pack") or cell.hash),
         wall_s=float(status.get("wall_s") or np.nan),
         env_steps=int(status.get("env_steps") or (steps[-1] if len(steps) else 0)),
+        ended=status["state"] in ("DONE", "FAILED"),
     ), {name for name in journal.columns if not name.startswith(PROFILE)}
 
 

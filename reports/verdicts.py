@@ -7,15 +7,20 @@ Controls get the same numbers but stand outside the family.
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from reports.contrasts import FEWEST, REFUSED, WEAK, Numbers, compare
+from reports.clusters import two_clusters
+from reports.contrasts import FEWEST, REFUSED, WEAK, Numbers, compare, score_ranges
 from reports.manifest import Variant
 from reports.notation import decimals, fixed
+from reports.ranks import Rank, rank_intervals
 from reports.scores import ScoreTable
-from reports.stats import Estimate, holm
+from reports.stats import Estimate, clopper_pearson, holm
+
+if TYPE_CHECKING:
+    from reports.adaptive import Course
 
 Verdict = Literal["hurts", "helps", "no change", "inconclusive", "not estimable"]
 
@@ -42,6 +47,7 @@ class Contrast:
         verdict: One of five words.
         provisional: A guard caps the verdict.
         guards: What a reader must know before believing it, as sentences.
+        rank: Place among the estimable ablations with its simultaneous interval; None for a control.
     """
 
     numbers: Numbers
@@ -54,6 +60,7 @@ class Contrast:
     verdict: Verdict
     provisional: bool = False
     guards: tuple[str, ...] = ()
+    rank: Rank | None = None
 
     @property
     def variant(self) -> Variant:
@@ -91,11 +98,13 @@ class Conclusion:
         table: The scores they came from.
         alpha: Two-sided level, family-wise over the ablations.
         contrasts: Ablations in the order of the study file, then controls.
+        course: How the looks went; None for a study with a fixed number of seeds.
     """
 
     table: ScoreTable
     alpha: float
     contrasts: tuple[Contrast, ...]
+    course: "Course | None" = None
 
     @property
     def family(self) -> int:
@@ -135,9 +144,13 @@ def conclude(table: ScoreTable, alpha: float | None = None) -> Conclusion:
     """
     study = table.manifest
     level = study.alpha if alpha is None else alpha
+    if study.looks is not None:
+        from reports.adaptive import conclude_adaptively  # builds on this module
+
+        return conclude_adaptively(table, level)
     family = max(1, len(study.ablations))
     found = [compare(table, variant, level, family) for variant in (*study.ablations, *study.controls)]
-    reasons = [_not_estimable(table, one) for one in found]
+    reasons = [not_estimable(table, one) for one in found]
     p = np.array(
         [
             math.nan if reason or not one.difference else one.difference.p
@@ -147,8 +160,24 @@ def conclude(table: ScoreTable, alpha: float | None = None) -> Conclusion:
     adjusted = np.full_like(p, math.nan)
     tested = np.flatnonzero(np.isfinite(p[: len(study.ablations)]))
     adjusted[tested] = holm(p[tested], family)
-    contrasts = [_decide(table, one, float(p[i]), float(adjusted[i]), reasons[i], level) for i, one in enumerate(found)]
-    return Conclusion(table, level, tuple(contrasts))
+    contrasts = [decide(table, one, float(p[i]), float(adjusted[i]), reasons[i], level) for i, one in enumerate(found)]
+    return Conclusion(table, level, _with_ranks(table, contrasts, level))
+
+
+def _with_ranks(table: ScoreTable, contrasts: list[Contrast], alpha: float) -> tuple[Contrast, ...]:
+    """Rank the ablations that have an effect; place 1 is the most harmful."""
+    ranked = [row for row in contrasts if row.role == "ablation" and row.effect is not None]
+    if len(ranked) < 2:
+        return tuple(contrasts)
+    arms = [[task.scores for task in row.numbers.tasks] for row in ranked]
+    bases = [task.base for task in ranked[0].numbers.tasks]
+    scales = [1.0] * len(bases)
+    if len(bases) > 1 and all(row.numbers.percent for row in ranked):
+        scales = [abs(float(base.mean()) - (floor or 0)) for base, floor in zip(bases, table.floors, strict=True)]
+    elif len(bases) > 1:
+        scales = score_ranges(table) or [float(base.std(ddof=1)) or 1.0 for base in bases]
+    places = dict(zip((row.variant.name for row in ranked), rank_intervals(arms, scales, 1 - alpha), strict=True))
+    return tuple(replace(row, rank=places.get(row.variant.name)) for row in contrasts)
 
 
 def verdict_text(contrast: Contrast, margin: float) -> str:
@@ -157,7 +186,7 @@ def verdict_text(contrast: Contrast, margin: float) -> str:
     return f"{text} (provisional)" if contrast.provisional else text
 
 
-def _not_estimable(table: ScoreTable, found: Numbers) -> str:
+def not_estimable(table: ScoreTable, found: Numbers) -> str:
     """Why there is no test, as a clause; empty when there is one."""
     study, name = table.manifest, found.variant.name
     invalid = len(table.of_state("invalid", name)), len(table.of_state("invalid", study.baseline.name))
@@ -182,7 +211,26 @@ def _not_estimable(table: ScoreTable, found: Numbers) -> str:
     return ""
 
 
-def _decide(table: ScoreTable, found: Numbers, p: float, p_holm: float, reason: str, alpha: float) -> Contrast:
+def decide(
+    table: ScoreTable,
+    found: Numbers,
+    p: float,
+    p_holm: float,
+    reason: str,
+    alpha: float,
+    verdict: Verdict | None = None,
+) -> Contrast:
+    """Put one contrast into words.
+
+    Args:
+        table: Its scores.
+        found: Its numbers.
+        p: Unadjusted.
+        p_holm: Adjusted over the family.
+        reason: Why it is not estimable; empty when it is.
+        alpha: Family-wise level.
+        verdict: What a sequential procedure decided; None reads it from p and the margin.
+    """
     study, name = table.manifest, found.variant.name
     bare = Contrast(
         numbers=found,
@@ -197,8 +245,9 @@ def _decide(table: ScoreTable, found: Numbers, p: float, p_holm: float, reason: 
     if reason:  # means and counts stay, tests of an arm that must not be judged go
         bare = replace(bare, numbers=Numbers(variant=found.variant, tasks=found.tasks))
         return replace(bare, guards=(reason, *_guards(table, bare, alpha)))
-    verdict = _verdict(bare, study.primary.margin, alpha)
-    provisional = found.sd_ratio > SD_RATIO and min(found.n, found.n_base) < STEADY
+    verdict = verdict or _verdict(bare, study.primary.margin, alpha)
+    fooled = found.sd_ratio > SD_RATIO or bool(_clustered(table, found))
+    provisional = fooled and min(found.n, found.n_base) < STEADY
     decided = replace(bare, verdict=verdict, provisional=provisional)
     return replace(decided, guards=_guards(table, decided, alpha))
 
@@ -223,8 +272,7 @@ def _guards(table: ScoreTable, contrast: Contrast, alpha: float) -> tuple[str, .
     if FEWEST <= fewest < FEW:
         said.append(f"few seeds (n = {fewest}): the magnitude is likely overstated, and an absence cannot be shown")
     if contrast.provisional:
-        ratio = "one arm does not vary" if math.isinf(found.sd_ratio) else f"ratio {found.sd_ratio:.1f}"
-        said.append(f"the arms' spreads differ ({ratio}): provisional below n = {STEADY}, a rare failure could hide")
+        said.append(_provisional(table, contrast))
     if found.g >= REFUSED:
         said.append("the baseline is not reliably above its floor: no percentages, differences only")
     elif found.g >= WEAK:
@@ -241,6 +289,33 @@ def _guards(table: ScoreTable, contrast: Contrast, alpha: float) -> tuple[str, .
         total = len([cell for cell in study.cells if cell.variant == found.variant.name])
         said.append(f"{contrast.missing} of {total} runs have no score yet")
     return tuple(said)
+
+
+def _clustered(table: ScoreTable, found: Numbers) -> list[str]:
+    """Arms whose runs fall into two clusters, as ``A on task``."""
+    tasks, several = table.manifest.tasks, len(found.tasks) > 1
+    return [
+        name + (f" on {tasks[task.task].label}" if several else "")
+        for task in found.tasks
+        for name, scores in ((found.variant.name, task.scores), (table.manifest.baseline.name, task.base))
+        if two_clusters(scores)
+    ]
+
+
+def _provisional(table: ScoreTable, contrast: Contrast) -> str:
+    """Why a verdict is capped, and the failure rate that this few runs still allow."""
+    found, reasons = contrast.numbers, []
+    if found.sd_ratio > SD_RATIO:
+        ratio = "one arm does not vary" if math.isinf(found.sd_ratio) else f"ratio {found.sd_ratio:.1f}"
+        reasons.append(f"the arms' spreads differ ({ratio})")
+    if clustered := _clustered(table, found):
+        reasons.append(f"the runs of {', '.join(clustered)} fall into two groups")
+    runs = sum(len(task.scores) for task in found.tasks)
+    rate = clopper_pearson(contrast.failures, runs)
+    return (
+        f"{' and '.join(reasons)}: provisional below n = {STEADY}, a rare failure could hide "
+        f"({contrast.failures} of {runs} runs failed: rates of {rate.low:.0%} to {rate.high:.0%} are possible)"
+    )
 
 
 def _disagree(contrast: Contrast, alpha: float) -> bool:
