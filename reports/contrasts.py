@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from reports.equivalence import equivalence_p, ratio_equivalence_p
+from reports.heterogeneity import Change, TaskSpread, as_sample
 from reports.improvement import improvement
 from reports.manifest import Variant
 from reports.permutation import permutation_p
@@ -62,6 +64,7 @@ class Percent:
         interval: At 1 - alpha (Fieller for one task, delta method with t for several).
         wide: At 1 - alpha / K: holds for all K contrasts at once (Bonferroni); None when unbounded.
         narrow: At 1 - 2 alpha: what the test of "no change larger than the margin" reads.
+        p_margin: P value of that test (two one-sided tests); below alpha where ``narrow`` lies inside the margin.
     """
 
     value: float
@@ -70,6 +73,7 @@ class Percent:
     interval: Interval
     wide: Interval | None
     narrow: Interval
+    p_margin: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +101,8 @@ class Numbers:
         difference_interval: At 1 - alpha.
         difference_wide: At 1 - alpha / K.
         percent: Relative change; None where percentages are refused.
+        points: Mean difference in shares of the declared score ranges; None where a task declares none.
+        spread: How the tasks disagree; None for one task.
         hedges: Hedges g, pooled between-seed SD, mean over tasks.
         superiority: P(a baseline run beats a run of the variant), mean over tasks.
         superiority_interval: Newcombe's (one task) or logit (several).
@@ -113,6 +119,8 @@ class Numbers:
     difference_interval: Interval | None = None
     difference_wide: Interval | None = None
     percent: Percent | None = None
+    points: Estimate | None = None
+    spread: TaskSpread | None = None
     hedges: float = math.nan
     superiority: float = math.nan
     superiority_interval: Interval | None = None
@@ -162,7 +170,7 @@ def compare(
     """
     study = table.manifest
     fixed = Levels(1 - alpha, 1 - alpha / family, 1 - 2 * alpha)
-    setting = _Setting(alpha, levels or fixed, study.primary.goal == "min", permute)
+    setting = _Setting(alpha, levels or fixed, study.primary.margin, study.primary.goal == "min", permute)
     arms: list[Arms] = [
         (table.scores(variant.name, task), table.scores(study.baseline.name, task)) for task in range(len(study.tasks))
     ]
@@ -208,6 +216,8 @@ def _with_test(
         difference_interval=difference.interval(setting.levels.interval),
         difference_wide=difference.interval(setting.levels.wide),
         percent=_percent(arms, table.floors, g, setting),
+        points=_points(table, arms),
+        spread=_spread(arms, table.floors, g, scales, setting),
         hedges=float(np.mean([hedges_g(*arm) if _varies(arm) else 0.0 for arm in arms])),
         p_permutation=permutation_p(arms, scales, generator) if setting.permute else math.nan,
     )
@@ -215,10 +225,11 @@ def _with_test(
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """Two-sided level, levels of the intervals, whether the metric is a cost (lower is better, 0 its natural zero)."""
+    """Two-sided level, levels of the intervals, margin, and whether the metric is a cost (its natural zero is 0)."""
 
     alpha: float
     levels: Levels
+    margin: float
     cost: bool
     permute: bool
 
@@ -274,8 +285,58 @@ def _percent(
     interval, narrow = at(setting.levels.interval), at(setting.levels.narrow)
     if interval is None or narrow is None:
         return None
-    wide = at(setting.levels.wide)
-    return Percent(value=sign * change.value, se=change.se, df=change.df, interval=interval, wide=wide, narrow=narrow)
+    return Percent(
+        value=sign * change.value,
+        se=change.se,
+        df=change.df,
+        interval=interval,
+        wide=at(setting.levels.wide),
+        narrow=narrow,
+        p_margin=equivalence_p(change, setting.margin)
+        if len(arms) > 1
+        else ratio_equivalence_p(*arms[0], floors[0] or 0.0, setting.margin),
+    )
+
+
+def _points(table: ScoreTable, arms: Sequence[Arms]) -> Estimate | None:
+    """Mean difference in shares of the tasks' score ranges."""
+    ranges = score_ranges(table)
+    return stratified_difference(arms, ranges) if ranges is not None else None
+
+
+def score_ranges(table: ScoreTable) -> list[float] | None:
+    """Ceiling minus floor of every task; None where one declares none."""
+    ends = [(floor, table.ceiling(task)) for task, floor in enumerate(table.floors)]
+    if any(floor is None or ceiling is None for floor, ceiling in ends):
+        return None
+    return [float(ceiling or 0) - float(floor or 0) for floor, ceiling in ends]
+
+
+def _spread(
+    arms: Sequence[Arms],
+    floors: Sequence[float | None],
+    g: Sequence[float],
+    scales: Sequence[float],
+    setting: _Setting,
+) -> TaskSpread | None:
+    """Task effects and the contrast without each task, in the unit of the contrast; None for a single task."""
+    tasks = range(len(arms))
+    if len(arms) < 2:
+        return None
+    relative = _percent(arms, floors, g, setting) is not None
+
+    def over(kept: Sequence[int]) -> Change:
+        chosen = [arms[i] for i in kept]
+        if relative:
+            percent = _percent(chosen, [floors[i] for i in kept], [g[i] for i in kept], setting)
+            if percent is not None:
+                return Change(percent.value, percent.interval)
+        found = stratified_difference(chosen, [scales[i] for i in kept])
+        return Change(found.value, found.interval(setting.levels.interval))
+
+    effects = tuple(over([i]).value for i in tasks)
+    without = tuple(over([i for i in tasks if i != left]) for left in tasks)
+    return TaskSpread(effects, without, as_sample(effects))
 
 
 def _scales(table: ScoreTable, arms: Sequence[Arms], g: Sequence[float]) -> tuple[list[float], str]:
@@ -285,9 +346,9 @@ def _scales(table: ScoreTable, arms: Sequence[Arms], g: Sequence[float]) -> tupl
     if all(value < REFUSED for value in g):
         pairs = zip(arms, table.floors, strict=True)
         return [abs(_above(base, floor)) for (_, base), floor in pairs], "of the baseline"
-    ends = [(floor, table.ceiling(task)) for task, floor in enumerate(table.floors)]
-    if all(floor is not None and ceiling is not None for floor, ceiling in ends):
-        return [float(ceiling or 0) - float(floor or 0) for floor, ceiling in ends], "of the score range"
+    ranges = score_ranges(table)
+    if ranges is not None:
+        return ranges, "of the score range"
     pooled = [math.sqrt((float(x.var(ddof=1)) + float(y.var(ddof=1))) / 2) for x, y in arms]
     return [sd or 1.0 for sd in pooled], "between-seed SD"
 

@@ -96,8 +96,8 @@ def _doubts(conclusion: Conclusion) -> list[str]:
     if provisional:
         verb = "verdict is" if provisional == 1 else "verdicts are"
         found.append(
-            f"{provisional} {verb} provisional: the arms' spreads differ more than threefold with fewer than {STEADY} "
-            "runs per arm, and a rare failure could hide."
+            f"{provisional} {verb} provisional: the arms' spreads differ more than threefold, or runs of one arm fall "
+            f"into two groups, with fewer than {STEADY} runs per arm; a rare failure could hide."
         )
     if estimable and not conclusion.in_percent:
         found.append("The baseline is not reliably above its floor: effects are differences, percentages are refused.")

@@ -48,7 +48,7 @@ def kaplan_meier(times: ArrayLike, reached: ArrayLike) -> Survival:
     distinct = np.unique(when[event])
     at_risk = np.array([np.count_nonzero(when >= t) for t in distinct], dtype=np.float64)
     events = np.array([np.count_nonzero(when[event] == t) for t in distinct], dtype=np.float64)
-    share: Floats = np.cumprod(1 - events / at_risk)
+    share = np.cumprod(1 - events / at_risk, dtype=np.float64)
     return Survival(distinct, at_risk, events, share, len(when))
 
 

@@ -118,6 +118,62 @@ def test_unequal_spreads_are_provisional_below_ten_runs(tmp_path):
     assert not contrast(concluded(tmp_path / "12", arms, seeds=12), "A").provisional
 
 
+def test_two_groups_of_runs_are_provisional_below_ten_runs_and_say_the_rate(tmp_path):
+    def shifted(home, seeds):
+        manifest = write_study(home, [BASE, Arm("A", 0.5), Arm("B", 0.5)], seeds=seeds, probes=False)
+        for cell in manifest["cells"]:
+            if cell["variant"] == "A" and cell["seed"] >= seeds - 2:
+                source = home / "cells" / cell["hash"] / "metrics.jsonl"
+                rows = [json.loads(line) for line in source.read_text().splitlines()]
+                rows = [row | {"eval/return": row["eval/return"] - 1.0} for row in rows]
+                source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return conclude(load(manifest))
+
+    eight = shifted(tmp_path / "8", 8)
+    (guard,) = (guard for guard in contrast(eight, "A").guards if "two groups" in guard)
+    assert contrast(eight, "A").provisional
+    assert "0 of 8 runs failed: rates of 0% to 37% are possible" in guard
+    assert not contrast(eight, "B").provisional
+    assert not contrast(shifted(tmp_path / "12", 12), "A").provisional
+
+
+def test_equivalence_p_decides_no_change(tmp_path):
+    base = Arm("baseline", sd=0.05, role="baseline", action=None)
+    arms = [base, *(Arm(f"A{i}", 1 - 0.03 * i, sd=0.05) for i in range(5))]
+    rows = concluded(tmp_path, arms, seeds=10, tasks=2).ablations
+    assert all((row.numbers.percent.p_margin < 0.05) == (row.numbers.percent.narrow.within(-0.1, 0.1)) for row in rows)
+    assert {row.numbers.percent.p_margin < 0.05 for row in rows} == {True, False}
+    assert all(row.numbers.percent.p_margin < 0.05 for row in rows if row.verdict == "no change")
+
+
+def test_ranks_are_of_estimable_ablations_only(tmp_path):
+    arms = [BASE, Arm("A", 0.5), Arm("B", 0.9), Arm("C", 0.7), Arm("D", missing=tuple(range(8)))]
+    conclusion = concluded(tmp_path, [*arms, Arm("PPO", 0.1, role="control", action=None)])
+    found = {row.variant.name: row.rank for row in conclusion.contrasts}
+    assert [(found[name].place, found[name].of) for name in "ACB"] == [(1, 3), (2, 3), (3, 3)]
+    assert (found["A"].low, found["A"].high) == (1, 1)
+    assert found["D"] is None
+    assert found["PPO"] is None
+    assert concluded(tmp_path / "one", arms[:2]).contrasts[0].rank is None
+
+
+def test_range_points_need_a_declared_range(tmp_path):
+    row = contrast(concluded(tmp_path / "a", [BASE, Arm("A", 0.6)], score_range=(-1.0, 3.0)), "A")
+    assert row.numbers.points.value == pytest.approx(row.numbers.difference.value / 4)
+    assert contrast(concluded(tmp_path / "b", [BASE, Arm("A", 0.6)], score_range=None), "A").numbers.points is None
+
+
+def test_leaving_a_task_out_and_tasks_as_a_sample(tmp_path):
+    row = contrast(concluded(tmp_path, [BASE, Arm("A", 0.6, sd=0.05)], tasks=4, seeds=5), "A")
+    spread, singles = row.numbers.spread, [task.percent.value for task in row.numbers.tasks]
+    assert spread.effects == pytest.approx(singles)
+    assert [one.value for one in spread.without] == pytest.approx([(sum(singles) - x) / 3 for x in singles])
+    assert spread.sample.value == pytest.approx(row.numbers.percent.value)
+    assert spread.sample.df == 3
+    assert spread.driver is None
+    assert contrast(concluded(tmp_path / "one", [BASE, Arm("A", 0.6)]), "A").numbers.spread is None
+
+
 def test_without_variance_there_is_no_test(tmp_path):
     manifest = write_study(tmp_path, [BASE, Arm("Same"), Arm("Other")], seeds=4, probes=False)
     for i, cell in enumerate(manifest["cells"]):
