@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from reports.conduct_tables import (
     score_records,
 )
 from reports.curve_plots import learning_curves
+from reports.declared import post_hoc
 from reports.document import content
 from reports.effect_tables import main_table, robustness_table, task_table
 from reports.latex import write_latex
@@ -74,7 +75,8 @@ def build(manifest_path: Path, out_dir: Path) -> ReportPaths:
     """
     out_dir = Path(out_dir).resolve()
     manifest = read(Path(manifest_path))
-    conclusion = conclude(load(manifest))
+    table = load(manifest)
+    conclusion = replace(conclude(table), post_hoc=tuple(post_hoc(table, Path(manifest_path).parent)))
     retuned = _retuned(manifest, conclusion)
     tables = all_tables(conclusion) | (retuned_tables(retuned) if retuned else {})
     figures = _write_figures(conclusion, out_dir / "figures")

@@ -62,7 +62,7 @@ def design(conclusion: Conclusion) -> list[tuple[str, str]]:
 def banners(conclusion: Conclusion) -> list[str]:
     """What a reader must know before any number: study-level guards."""
     table, study = conclusion.table, conclusion.table.manifest
-    found = []
+    found = list(conclusion.post_hoc)
     missing, invalid = table.of_state("missing"), table.of_state("invalid")
     if missing:
         found.append(f"Partial study: {len(missing)} of {len(table.runs)} runs have no score yet; verdicts may change.")
@@ -72,7 +72,7 @@ def banners(conclusion: Conclusion) -> list[str]:
     found += _doubts(conclusion)
     contrary = [row.variant.name for row in conclusion.contrasts if row.expected == "contrary"]
     if contrary:
-        found.append(f"Contrary to what was expected before running: {', '.join(contrary)}.")
+        found.append(f"Contrary to what was expected before running, marked (!): {', '.join(contrary)}.")
     twins = sorted({cell.variant for cell in table.twins})
     if twins:
         found.append(f"Identical to the baseline in some runs: {', '.join(twins)}; the change changed nothing there.")

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from reports.identities import verify
 from reports.journal import PROFILE, Column, Journal, read_journal, read_status
 from reports.manifest import CellRef, Manifest, ReportError, parse
 from reports.stats import Scores
@@ -162,9 +163,10 @@ def load(manifest: Mapping[str, Any]) -> ScoreTable:
 
     Raises:
         ReportError: A malformed manifest; two rows of one (variant, task, seed); two seeds whose runs are copies of
-            each other; a primary metric that no finished run holds.
+            each other; a primary metric that no finished run holds; arms that differ in more than their component.
     """
     study = parse(manifest)
+    verify(study)
     prints = _Fingerprints(study)
     runs, columns = [], set[str]()
     for cell in study.cells:

@@ -99,12 +99,14 @@ class Conclusion:
         alpha: Two-sided level, family-wise over the ablations.
         contrasts: Ablations in the order of the study file, then controls.
         course: How the looks went; None for a study with a fixed number of seeds.
+        post_hoc: What was declared otherwise when the scores were first looked at, as sentences.
     """
 
     table: ScoreTable
     alpha: float
     contrasts: tuple[Contrast, ...]
     course: "Course | None" = None
+    post_hoc: tuple[str, ...] = ()
 
     @property
     def family(self) -> int:
