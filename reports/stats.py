@@ -66,7 +66,7 @@ def t_quantile(level: float, df: float) -> float:
     return float(stdtrit(df, 0.5 + level / 2))
 
 
-def satterthwaite(parts: Sequence[tuple[float, int]]) -> float:
+def satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
     """Degrees of freedom of a sum of independent variances ``(variance of a mean, its own df)``."""
     total = sum(variance for variance, _ in parts)
     spread = sum(variance**2 / df for variance, df in parts)
@@ -91,7 +91,7 @@ def stratified_difference(arms: Sequence[tuple[Scores, Scores]], scales: Sequenc
         scales: What one unit of each task is worth. With one task the scale cancels in t and p.
     """
     tasks = len(arms)
-    parts: list[tuple[float, int]] = []
+    parts: list[tuple[float, float]] = []
     value = 0.0
     for (variant, base), scale in zip(arms, scales, strict=True):
         value += float(variant.mean() - base.mean()) / scale / tasks
@@ -145,13 +145,18 @@ def fieller(variant: Scores, base: Scores, floor: float = 0.0, level: float = 0.
     return Fieller(ratio, df, g, Interval((ratio - half) / (1 - g), (ratio + half) / (1 - g)))
 
 
-def log_ratio_interval(variant: Scores, base: Scores, floor: float = 0.0, level: float = 0.95) -> Interval:
-    """Interval of the ratio by the delta method on its logarithm; both means must lie above the floor."""
+def log_ratio(variant: Scores, base: Scores, floor: float = 0.0) -> Estimate:
+    """Logarithm of the ratio of two means, by the delta method; both must lie above the floor."""
     mk, m0 = float(variant.mean()) - floor, float(base.mean()) - floor
     if mk <= 0 or m0 <= 0:
         raise ValueError(f"a log ratio needs means above the floor, got {mk:g} and {m0:g}")
     parts = [(_mean_variance(variant) / mk**2, len(variant) - 1), (_mean_variance(base) / m0**2, len(base) - 1)]
-    log = Estimate(math.log(mk / m0), math.sqrt(parts[0][0] + parts[1][0]), satterthwaite(parts)).interval(level)
+    return Estimate(math.log(mk / m0), math.sqrt(parts[0][0] + parts[1][0]), satterthwaite(parts))
+
+
+def log_ratio_interval(variant: Scores, base: Scores, floor: float = 0.0, level: float = 0.95) -> Interval:
+    """Interval of the ratio from the one of its logarithm."""
+    log = log_ratio(variant, base, floor).interval(level)
     return Interval(math.exp(log.low), math.exp(log.high))
 
 

@@ -6,7 +6,8 @@ Controls get the same numbers but stand outside the family.
 """
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from reports.contrasts import FEWEST, REFUSED, WEAK, Numbers, compare, score_ran
 from reports.manifest import Variant
 from reports.notation import decimals, fixed
 from reports.ranks import Rank, rank_intervals
+from reports.robustness import Direction, agreement
 from reports.scores import ScoreTable
 from reports.stats import Estimate, clopper_pearson, holm
 
@@ -48,6 +50,7 @@ class Contrast:
         provisional: A guard caps the verdict.
         guards: What a reader must know before believing it, as sentences.
         rank: Place among the estimable ablations with its simultaneous interval; None for a control.
+        answers: What other statistics say about the direction; see ``reports.robustness``.
     """
 
     numbers: Numbers
@@ -61,6 +64,7 @@ class Contrast:
     provisional: bool = False
     guards: tuple[str, ...] = ()
     rank: Rank | None = None
+    answers: Mapping[str, Direction] = field(default_factory=dict)
 
     @property
     def variant(self) -> Variant:
@@ -71,6 +75,17 @@ class Contrast:
     def decisive_p(self) -> float:
         """The p value the verdict follows."""
         return self.p if self.role == "control" else self.p_holm
+
+    def direction(self, alpha: float) -> int:
+        """What p says: -1 worse, 1 better, 0 not told apart."""
+        if self.numbers.difference is None or not self.decisive_p < alpha:
+            return 0
+        return -1 if self.numbers.difference.value < 0 else 1
+
+    def flips(self, alpha: float) -> tuple[str, ...]:
+        """Other statistics that answer otherwise."""
+        own = self.direction(alpha)
+        return tuple(name for name, answer in self.answers.items() if answer is not None and answer != own)
 
     @property
     def effect(self) -> float | None:
@@ -163,6 +178,8 @@ def conclude(table: ScoreTable, alpha: float | None = None) -> Conclusion:
     tested = np.flatnonzero(np.isfinite(p[: len(study.ablations)]))
     adjusted[tested] = holm(p[tested], family)
     contrasts = [decide(table, one, float(p[i]), float(adjusted[i]), reasons[i], level) for i, one in enumerate(found)]
+    answers = agreement(table, [row.numbers for row in contrasts if row.effect is not None], level, family)
+    contrasts = [replace(row, answers=answers.get(row.variant.name, {})) for row in contrasts]
     return Conclusion(table, level, _with_ranks(table, contrasts, level))
 
 
