@@ -1,7 +1,8 @@
 """The whole report of one study, from its manifest and cells to files. Needs no GPU, no Ray, no MLflow."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -79,20 +80,21 @@ def build(manifest_path: Path, out_dir: Path) -> ReportPaths:
     conclusion = replace(conclude(table), post_hoc=tuple(post_hoc(table, Path(manifest_path).parent)))
     retuned = _retuned(manifest, conclusion)
     tables = all_tables(conclusion) | (retuned_tables(retuned) if retuned else {})
-    figures = _write_figures(conclusion, out_dir / "figures")
-    pngs = rasters(figures, out_dir)
     scores_csv = to_csv(_scores(conclusion, retuned))
     digest = hashlib.sha256(scores_csv.encode()).hexdigest()
-    pages = {path.stem: ("/" + path.relative_to(out_dir).as_posix(), count) for path, count in figures.items()}
-    shown = content(conclusion, pages, tables, scores_csv, digest, retuned)
-    pdf = write_pdf(shown, out_dir, conclusion.table.manifest.created, out_dir / "report.pdf")
+    with ThreadPoolExecutor(1) as pool:  # Typst works outside the interpreter's lock
+        figures, pngs = _write_figures(conclusion, out_dir / "figures", pool)
+        pages = {path.stem: ("/" + path.relative_to(out_dir).as_posix(), count) for path, count in figures.items()}
+        shown = content(conclusion, pages, tables, scores_csv, digest, retuned)
+        pdf = write_pdf(shown, out_dir, conclusion.table.manifest.created, out_dir / "report.pdf")
+        images = [path for made in pngs for path in made.result()]
     page = out_dir / "summary.md"
     page.write_text(summary(conclusion, tables["contrasts"], retuned), encoding="utf-8")
     return ReportPaths(
         pdf=pdf,
         summary=page,
         tables=_write_tables(tables, scores_csv, out_dir / "tables"),
-        figures=(*figures, *pngs),
+        figures=(*figures, *images),
         warnings=(*banners(conclusion), *(_retuned_warnings(retuned) if retuned else ())),
         conclusion=conclusion,
         retuned=retuned,
@@ -155,17 +157,34 @@ def _write_tables(tables: dict[str, Table], scores_csv: str, folder: Path) -> tu
     return (*written, scores)
 
 
-def _write_figures(conclusion: Conclusion, folder: Path) -> dict[Path, int]:
-    """Draw and save every figure; returns PDF -> pages. Figures of an earlier report are removed first."""
+def _drawers(conclusion: Conclusion) -> dict[str, Callable[[], list[Figure]]]:
+    """Figure name -> what draws its pages, in the order of the report."""
+    tasks = range(len(conclusion.table.manifest.tasks))
+    return {
+        "forest": lambda: [forest(conclusion)] if conclusion.contrasts else [],
+        "strips": lambda: strips(conclusion),
+        "curves": lambda: [page for task in tasks for page in learning_curves(conclusion, task)],
+        "probes": lambda: [page for task in tasks for page in probes(conclusion.table, task)],
+        "profiles": lambda: [page for task in tasks for page in profile_pages(conclusion.table, task)],
+    }
+
+
+def _write_figures(
+    conclusion: Conclusion, folder: Path, pool: Executor
+) -> tuple[dict[Path, int], list[Future[list[Path]]]]:
+    """Draw and save every figure. Figures of an earlier report are removed first.
+
+    Returns:
+        PDF -> pages, and the PNGs of each PDF, which Typst still makes in other threads while we draw.
+    """
     for old in (*folder.glob("*.pdf"), *folder.glob("*.png")):
         old.unlink()
-    tasks = range(len(conclusion.table.manifest.tasks))
+    figures: dict[Path, int] = {}
+    pngs: list[Future[list[Path]]] = []
     with styled():
-        figures: dict[str, list[Figure]] = {
-            "forest": [forest(conclusion)] if conclusion.contrasts else [],
-            "strips": strips(conclusion),
-            "curves": [page for task in tasks for page in learning_curves(conclusion, task)],
-            "probes": [page for task in tasks for page in probes(conclusion.table, task)],
-            "profiles": [page for task in tasks for page in profile_pages(conclusion.table, task)],
-        }
-        return {save(pages, folder / f"{name}.pdf"): len(pages) for name, pages in figures.items() if pages}
+        for name, draw in _drawers(conclusion).items():
+            if pages := draw():
+                path = save(pages, folder / f"{name}.pdf")
+                figures[path] = len(pages)
+                pngs.append(pool.submit(rasters, {path: len(pages)}, folder.parent))
+    return figures, pngs

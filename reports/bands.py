@@ -64,10 +64,10 @@ def sup_t_band(
     low, high = np.full_like(se, np.nan), np.full_like(se, np.nan)
     if not moves.any():
         return Band(difference, low, high)
-    noise = np.zeros((draws, int(moves.sum())))
-    for arm in (variant, base):
-        noise += generator.standard_normal((draws, len(arm))) @ _residuals(arm)[:, moves]
-    critical = np.quantile(np.abs(noise / se[moves]).max(axis=1), level)
+    multipliers = [generator.standard_normal((draws, len(arm))) for arm in (variant, base)]
+    residuals = [_residuals(arm)[:, moves] / se[moves] for arm in (variant, base)]
+    noise = np.concatenate(multipliers, axis=1) @ np.concatenate(residuals)
+    critical = np.quantile(np.maximum(noise.max(axis=1), -noise.min(axis=1)), level)
     df = variance[moves] ** 2 / sum(part[moves] ** 2 / own for part, own in parts)
     half = stdtrit(df, ndtr(critical)) * se[moves]
     low[moves], high[moves] = difference[moves] - half, difference[moves] + half

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,18 +92,30 @@ def read_journal(cell: Path) -> Journal:
     for row in _parse(lines):
         by_step[row["env_steps"]] = row
     steps = sorted(by_step)
-    found: dict[str, tuple[list[int], list[float]]] = {}
-    for position, step in enumerate(steps):
-        for name, value in by_step[step].items():
-            if name != "env_steps":
-                index, values = found.setdefault(name, ([], []))
-                index.append(position)
-                values.append(np.nan if value is None else value)
-    columns = {
-        name: (np.array(index, dtype=np.intp), np.array(values, dtype=np.float64))
-        for name, (index, values) in found.items()
-    }
+    columns = _columns([by_step[step] for step in steps])
     return Journal(len(steps), np.array(steps, dtype=np.float64), columns)
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[NDArray[np.intp], Column]]:
+    """Rows as columns. A cell writes few kinds of rows (training, evaluation), so each kind is one array."""
+    kinds: dict[tuple[str, ...], list[int]] = {}
+    for position, row in enumerate(rows):
+        kinds.setdefault(tuple(row), []).append(position)
+    parts: dict[str, list[tuple[list[int], Column]]] = {}
+    for names, positions in kinds.items():
+        block = np.array([list(rows[position].values()) for position in positions], dtype=np.float64)  # null is NaN
+        for column, name in enumerate(names):
+            if name != "env_steps":
+                parts.setdefault(name, []).append((positions, block[:, column]))
+    return {name: _merged(found) for name, found in parts.items()}
+
+
+def _merged(parts: Sequence[tuple[list[int], Column]]) -> tuple[NDArray[np.intp], Column]:
+    """One column of several kinds of rows, in the order of the rows."""
+    index = np.concatenate([np.array(positions, dtype=np.intp) for positions, _ in parts])
+    values = np.concatenate([part for _, part in parts])
+    order = np.argsort(index)
+    return index[order], values[order]
 
 
 def _parse(lines: list[bytes]) -> list[dict[str, Any]]:

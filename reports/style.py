@@ -1,7 +1,9 @@
 """One visual language: sizes, fonts and colours of every figure, and what may be written in one."""
 
+import gc
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -46,6 +48,7 @@ STYLE: Mapping[str, Any] = {
     "text.color": INK,
     "lines.solid_capstyle": "butt",
     "pdf.fonttype": 42,
+    "pdf.compression": 4,  # a quarter of the time of saving for a twentieth more bytes
     "text.usetex": False,
     "axes.unicode_minus": True,
     "figure.dpi": 150,
@@ -59,9 +62,21 @@ def figure(width: float, height: float) -> Figure:
     return made
 
 
-def styled() -> Any:
-    """Context in which every figure is built and saved."""
-    return mpl.rc_context(cast(Any, dict(STYLE)))
+@contextmanager
+def styled() -> Iterator[None]:
+    """Context in which every figure is built and saved.
+
+    The cyclic collector rests: it would walk through every artist of every figure again and again and find nothing,
+    which is a sixth of a large report's time.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        with mpl.rc_context(cast(Any, dict(STYLE))):
+            yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def save(pages: Sequence[Figure], path: Path) -> Path:
