@@ -1,7 +1,8 @@
 """Drives a study: what is missing is trained, mirrored and reported. Run again, it resumes.
 
 A study with a ``tune:`` block is driven in two rounds: what is known to be wanted (the arms as they are, and tuning),
-then what tuning decided. A decision is worked out from the cells each time, so where a run was stopped does not matter.
+then what tuning decided. One with adaptive seeds is driven in as many as it needs looks. A decision is worked out from
+the cells each time, so where a run was stopped does not matter.
 """
 
 import functools
@@ -189,21 +190,27 @@ def _train(
 
 
 def _decided(rounds: _Rounds, store: Store, mirroring: Mirroring | None, say: Say) -> list[Cell]:
-    """What the tuning cells that have ended by now ask for; put on record before it is trained."""
-    before = rounds.plan.tuning
-    if before is None or before.complete:
+    """What the cells that have ended by now ask for; put on record before it is trained."""
+    before = rounds.plan
+    if (before.tuning is None or before.tuning.complete) and (before.adaptive is None or before.adaptive.complete):
         return []
     rounds.again()
-    tuning = rounds.plan.tuning
-    known = {arm.variant for arm in before.arms if arm.chosen is not None}
-    for arm in tuning.arms if tuning else ():
-        if arm.chosen is not None and arm.variant not in known:
-            say(f"Tuned {chosen_text(arm, rounds.plan.study)}.")
+    for line in _news(before, rounds.plan):
+        say(line)
     manifest = manifest_of(rounds.plan, store)
     store.study(rounds.plan.study.record).write_manifest(manifest)
     if mirroring is not None:
         mirroring.follow(manifest)
     return rounds.missing()
+
+
+def _news(before: Plan, after: Plan) -> list[str]:
+    """What was decided in between."""
+    if before.adaptive is not None and after.adaptive is not None:
+        return after.adaptive.since(before.adaptive)
+    known = {arm.variant for arm in before.tuning.arms if arm.chosen is not None} if before.tuning else set()
+    new = [arm for arm in after.tuning.arms if arm.chosen is not None] if after.tuning else []
+    return [f"Tuned {chosen_text(arm, after.study)}." for arm in new if arm.variant not in known]
 
 
 def _packed(

@@ -11,7 +11,7 @@ from envs import registry as env_registry
 if TYPE_CHECKING:
     from ablate.cells import Cell
     from ablate.plan import Plan
-    from ablate.study import Task
+    from ablate.study import Study, Task
 
 SCHEMA = "ablate-manifest/v1"
 
@@ -19,6 +19,19 @@ SCHEMA = "ablate-manifest/v1"
 def manifest_of(plan: "Plan", store: Store) -> dict[str, Any]:
     """The manifest as plain data."""
     study = plan.study
+    return {
+        **science(study, store),
+        "cells": entries(one.cell for one in plan.main),
+        **_tune(plan, store),
+        **({"adaptive": plan.adaptive.record(store)} if plan.adaptive else {}),
+        "study_path": str(study.path),
+        "study_yaml": study.text,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def science(study: "Study", store: Store) -> dict[str, Any]:
+    """What a manifest says before any cell is named."""
     primary = study.metrics.primary
     return {
         "schema": SCHEMA,
@@ -56,15 +69,11 @@ def manifest_of(plan: "Plan", store: Store) -> dict[str, Any]:
         "budget": {"env_steps": study.budget.env_steps},
         "evaluation": {"points": study.evaluation.points, "episodes": study.evaluation.episodes},
         "seeds": list(study.seeds),
-        "cells": _entries(one.cell for one in plan.main),
-        **_tune(plan, store),
-        "study_path": str(study.path),
-        "study_yaml": study.text,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
 
 
-def _entries(cells: "Iterable[Cell]") -> list[Json]:
+def entries(cells: "Iterable[Cell]") -> list[Json]:
+    """Cells as a manifest names them."""
     return [{"hash": one.hash, "variant": one.variant, "task": one.task, "seed": one.seed} for one in cells]
 
 
@@ -100,8 +109,8 @@ def _tune(plan: "Plan", store: Store) -> Json:
         ("tune", [one.cell for one in plan.cells if one.cell.stage == "tune"]),
         ("retuned", tuning.retuned),
     ):
-        entries = zip(_entries(cells), cells, strict=True)
-        found[stage] = [{**entry, "stage": stage, "value": cell.value} for entry, cell in entries]
+        pairs = zip(entries(cells), cells, strict=True)
+        found[stage] = [{**entry, "stage": stage, "value": cell.value} for entry, cell in pairs]
     found["held"] = sorted(one.hash for one in tuning.possible if store.cell(one.hash).path.exists())
     return {"tune": found}
 
@@ -117,7 +126,7 @@ def every_cell(manifest: Mapping[str, Any]) -> list[Json]:
 
 def wanted(manifest: Mapping[str, Any]) -> set[str]:
     """The hashes that a study needs, or may come to need."""
-    held = (manifest.get("tune") or {}).get("held", ())
+    held = [one for key in ("tune", "adaptive") for one in (manifest.get(key) or {}).get("held", ())]
     return {entry["hash"] for entry in every_cell(manifest)} | set(held)
 
 

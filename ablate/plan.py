@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ablate.adaptive import Looked, check_frozen, follow
 from ablate.cells import Cell, cells, without_code
 from ablate.costs import Estimate, Pair, estimate_of, packs_of, probes_of
 from ablate.decisions import Decisions, decide
@@ -72,6 +73,7 @@ class Plan:
         spread: SD over seeds of the baseline's final score per task, where three or more baseline cells are done.
         warnings: What a person should know.
         tuning: What is decided and what that asks for; None without a ``tune:`` block.
+        adaptive: How the looks went and what they ask for; None with a fixed number of seeds.
     """
 
     study: Study
@@ -83,6 +85,7 @@ class Plan:
     spread: dict[int, float]
     warnings: tuple[str, ...]
     tuning: Decisions | None = None
+    adaptive: Looked | None = None
 
     @property
     def main(self) -> tuple[PlannedCell, ...]:
@@ -121,9 +124,11 @@ def make_plan(study: Study, store: Store, probe: bool = True, progress: Callable
         progress: Told what is being probed.
     """
     _check_readable(store)
-    listed, tuning, states = _listed(study, store)
+    check_frozen(study, store)
+    listed, tuning, adaptive, states = _listed(study, store)
+    possible = (*(tuning.possible if tuning else ()), *(adaptive.possible if adaptive else ()))
     planned = [PlannedCell(one, _STATES[states[one.hash]]) for one in listed]
-    planned, orphaned = _reconciled(planned, tuning.possible if tuning else (), study, store)
+    planned, orphaned = _reconciled(planned, possible, study, store)
     packs, shares = packs_of([one.cell for one in planned if one.state in _TO_TRAIN], study, store)
     every = [one.cell for one in planned]
     probes, warnings = probes_of(every, packs, study, store, shares, progress, measure=probe)
@@ -143,19 +148,23 @@ def make_plan(study: Study, store: Store, probe: bool = True, progress: Callable
         spread=_spread(planned, study, store),
         warnings=tuple(warnings),
         tuning=tuning,
+        adaptive=adaptive,
     )
 
 
-def _listed(study: Study, store: Store) -> tuple[list[Cell], Decisions | None, dict[str, State]]:
-    """Every cell that is known to be wanted, each once; what tuning decided; every cell's state."""
+def _listed(study: Study, store: Store) -> tuple[list[Cell], Decisions | None, Looked | None, dict[str, State]]:
+    """Every cell that is known to be wanted, each once; what tuning and looks decided; every cell's state."""
     main, tune = cells(study, study.variants), tuning_cells(study)
     states = {one.hash: store.cell(one.hash).state() for one in (*main, *tune)}
+    if study.adaptive is not None:
+        looked = follow(study, study.adaptive, main, states, store)
+        return list(looked.wanted), None, looked, states
     if study.tune is None:
-        return main, None, states
+        return main, None, None, states
     tuning = decide(study, tune, main, states, store)
     retuned = [one for one in tuning.retuned if one.hash not in states]
     states |= {one.hash: store.cell(one.hash).state() for one in retuned}
-    return [*main, *tune, *retuned], tuning, states
+    return [*main, *tune, *retuned], tuning, None, states
 
 
 def _check_readable(store: Store) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic_core import PydanticUndefined
 
+from ablate.adaptive import Adaptive, resolved_adaptive
 from ablate.checks import check_fit, check_names, check_profiles, check_scale, checked_metrics
 from ablate.configs import InvalidValue, config_from_plain, config_to_plain, defaults, laid_over, typed
 from ablate.interventions import ablation_drafts
@@ -17,6 +18,7 @@ from ablate.schema import (
     SCHEMA,
     TODO,
     AblationEntry,
+    AdaptiveSeeds,
     BaselineEntry,
     ControlEntry,
     Name,
@@ -27,7 +29,7 @@ from ablate.schema import (
 )
 from ablate.tree import Path, Tree
 from ablate.tuning import Tune, resolved_tune, tuned_drafts
-from ablate.variants import Draft, baseline_draft, control_drafts, distinct, shared_fields
+from ablate.variants import BASELINE, Draft, baseline_draft, control_drafts, distinct, shared_fields
 from algorithms import registry as algorithm_registry
 from envs import registry as env_registry
 
@@ -65,6 +67,7 @@ def resolve(tree: Tree) -> tuple[dict[str, Any] | None, list[Problem]]:
     check_names(problems)
     variants = distinct(drafts, problems)
     tune = _tune(sections, seeds, drafts, problems)
+    adaptive = _adaptive(sections, drafts, problems)
     for task in tasks.values():
         check_fit(drafts, task, problems)
         check_scale(drafts, task, sections, problems)
@@ -87,6 +90,7 @@ def resolve(tree: Tree) -> tuple[dict[str, Any] | None, list[Problem]]:
         "controls": controls,
         "variants": tuple(variants),
         "tune": tune,
+        "adaptive": adaptive,
     }, []
 
 
@@ -164,12 +168,28 @@ def _has_holes(path: Path, problems: Problems) -> bool:
 def _seeds(section: Any, path: Path, problems: Problems) -> tuple[int, ...]:
     if isinstance(section, SeedRange):
         return tuple(range(section.start, section.start + section.count))
+    if isinstance(section, AdaptiveSeeds):
+        return tuple(range(section.start, section.start + max(section.adaptive.looks)))
     seen: dict[int, int] = {}
     for index, seed in enumerate(section or ()):
         if seed in seen:
             problems.add((*path, index), f"seed {seed} is listed twice; a repeated seed is not a new run.")
         seen.setdefault(seed, index)
     return tuple(seen)
+
+
+def _adaptive(sections: Mapping[str, Any], drafts: list[Draft], problems: Problems) -> Adaptive | None:
+    """The ``adaptive`` form of the seeds, checked against the rest of the study."""
+    entry = sections.get("seeds")
+    if not isinstance(entry, AdaptiveSeeds):
+        return None
+    return resolved_adaptive(
+        entry.adaptive,
+        tasks=len(sections.get("tasks") or ()),
+        contrasts=sum(draft.variant.role != BASELINE for draft in drafts),
+        tuned=sections.get("tune") is not None,
+        problems=problems,
+    )
 
 
 def _tune(

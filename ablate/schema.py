@@ -33,8 +33,19 @@ def _fraction(value: Any) -> Any:
     return value
 
 
-def _seeds_form(value: Any) -> str:
+def _fixed_form(value: Any) -> str:
     return "range" if isinstance(value, dict | SeedRange) else "list"
+
+
+def _seeds_form(value: Any) -> str:
+    adaptive = isinstance(value, AdaptiveSeeds) or (isinstance(value, dict) and "adaptive" in value)
+    return "adaptive form" if adaptive else _fixed_form(value)
+
+
+def _one_form(value: Any) -> Any:
+    if isinstance(value, dict) and "count" in value and "adaptive" in value:
+        raise ValueError("`count` and `adaptive` are two ways to say how many seeds; keep one.")
+    return value
 
 
 Name = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})]
@@ -107,9 +118,33 @@ class SeedRange(_Section):
     start: Seed = 0
 
 
-Seeds = Annotated[
+class AdaptiveEntry(_Section):
+    """When to look at the scores; frozen from the first look on."""
+
+    looks: Annotated[list[Annotated[int, Ge(1), Le(10_000)]], MinLen(2)] = [5, 8, 12, 16, 20, 25, 30]
+    """Seeds per arm at each look, increasing; the last is never exceeded."""
+    spending: Literal["quadratic", "linear", "obrien_fleming", "pocock"] = "quadratic"
+    """How the error rate is spread over the looks: the earlier, the sooner a large effect stops and the harder a small
+    one is found. In that order: pocock, linear, quadratic, obrien_fleming."""
+
+
+class AdaptiveSeeds(_Section):
+    """Seeds from `start` on, added look by look to the arms that are undecided, and to the baseline."""
+
+    adaptive: AdaptiveEntry
+    start: Seed = 0
+
+
+FixedSeeds = Annotated[
     Annotated[Annotated[list[Seed], MinLen(1)], Tag("list")] | Annotated[SeedRange, Tag("range")],
+    Discriminator(_fixed_form),
+]
+Seeds = Annotated[
+    Annotated[Annotated[list[Seed], MinLen(1)], Tag("list")]
+    | Annotated[SeedRange, Tag("range")]
+    | Annotated[AdaptiveSeeds, Tag("adaptive form")],
     Discriminator(_seeds_form),
+    BeforeValidator(_one_form),
 ]
 
 
@@ -140,7 +175,7 @@ class TuneEntry(_Section):
     """Dotted; every arm's config must have it, e.g. `learning_rate`."""
     values: Annotated[list[Any], MinLen(2)]
     """What every arm tries."""
-    seeds: Seeds
+    seeds: FixedSeeds
     """None of them may be a seed of the study."""
     budget: Budget | None = None
     """Of every tuning run; the study's unless given."""

@@ -17,6 +17,7 @@ from ablate.tree import Origin, Path, Tree, merged_trees
 from ablate.yaml_lines import YamlProblems, parse, read
 
 if TYPE_CHECKING:
+    from ablate.adaptive import Adaptive
     from ablate.tuning import Tune
     from ablate.variants import Variant
 
@@ -68,6 +69,7 @@ class Study:
         alpha: Family-wise error rate.
         variants: Baseline, ablations, controls; see ``ablate.variants.expand``.
         tune: What is chosen per arm on seeds of its own; None compares the arms as they are only.
+        adaptive: When to look and add seeds, ``seeds`` being all that may be used; None trains all of them.
         profiles: Names of the profiles the file offers.
         path: The file.
         profile: The chosen profile.
@@ -90,6 +92,7 @@ class Study:
     alpha: float
     variants: "tuple[Variant, ...]"
     tune: "Tune | None"
+    adaptive: "Adaptive | None"
     profiles: tuple[str, ...]
     path: FilePath
     profile: str | None

@@ -107,11 +107,15 @@ class Tree:
             yield from self.scalars((*path, step))
 
 
+_OTHER_FORM = {"count": "adaptive", "adaptive": "count"}
+
+
 def merged(base: Any, delta: Any) -> Any:
     """Lay a delta over plain data: mappings merge key by key, everything else replaces.
 
     A mapping that names another ``kind`` replaces the whole mapping, because the fields of one kind mean nothing to
-    another. Text in the place of such a mapping is short for its kind, on either side.
+    another. Text in the place of such a mapping is short for its kind, on either side. Seeds that are counted and seeds
+    that are adaptive exclude each other, too: naming one form drops the other.
     """
     if isinstance(base, dict) and "kind" in base and isinstance(delta, str):
         delta = {"kind": delta}
@@ -121,6 +125,7 @@ def merged(base: Any, delta: Any) -> Any:
         return delta
     if "kind" in delta and base.get("kind", delta["kind"]) != delta["kind"]:
         return dict(delta)
+    base = {key: value for key, value in base.items() if not (key in _OTHER_FORM and _OTHER_FORM[key] in delta)}
     return {
         **base,
         **{key: merged(base[key], value) if key in base else value for key, value in delta.items()},

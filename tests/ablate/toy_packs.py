@@ -42,7 +42,10 @@ def numbers(store, cell):
 def study_text(
     name="toy", *, seeds=2, budget=1600, controls=None, checkpoint_seconds=30, resources=None, tune=None, **config
 ):
-    """A study of the toy: the baseline, one ablation, controls as ``name -> config``, a ``tune:`` block."""
+    """A study of the toy: the baseline, one ablation, controls as ``name -> config``, a ``tune:`` block.
+
+    ``seeds`` is their number, or the whole section.
+    """
     document = {
         "schema": "ablate/v1",
         "study": name,
@@ -51,7 +54,7 @@ def study_text(
         "tasks": [{"env": "toy/walk", "num_envs": 4}],
         "budget": {"env_steps": budget},
         "evaluation": {"points": 4, "episodes": 3},
-        "seeds": {"count": seeds},
+        "seeds": seeds if isinstance(seeds, dict) else {"count": seeds},
         "ablations": {"NoMomentum": {"part": "momentum", "component": "drift", "action": "REMOVE"}},
         "controls": {key: {"algorithm": "toy", "config": one} for key, one in (controls or {}).items()},
         "resources": {"checkpoint_seconds": checkpoint_seconds, **(resources or {})},

@@ -43,7 +43,7 @@ class Plain:
 class ToyConfig:
     """What goes wrong is configured: ``fault`` happens to ``fault_seed`` at env step ``fault_at``.
 
-    ``once`` names a file: the fault happens while it does not exist, and creates it.
+    ``once`` names a file: the fault happens while it does not exist, and creates it. ``bonus`` is added to every score.
     """
 
     drift: Annotated[
@@ -53,6 +53,7 @@ class ToyConfig:
     ] = field(default_factory=Momentum)
     rate: float = 0.1
     iteration_s: float = 0.0
+    bonus: float = 0.0
     fault: Literal["none", "nan", "raise", "oom", "kill", "hang", "no_op", "early_end"] = "none"
     fault_at: int = 0
     fault_seed: int = -1
@@ -198,7 +199,7 @@ class ToyTrainer:
     def evaluate(self, episodes):
         env = self.make_env(episodes, [seed + 10**6 for seed in self.seeds])
         rewards = sum(env.step(self.weight[:, :1].expand(-1, episodes))[1] for _ in range(4))
-        score = rewards.mean(1).double().numpy()
+        score = rewards.mean(1).double().numpy() + self.config.bonus
         weights = {f"profile/weight@{x}": self.weight[:, x].double().numpy() for x in range(3)}
         return {"eval/return": score, "eval/length": np.full(len(score), 4.0), **weights}
 
