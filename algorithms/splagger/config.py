@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 
-from algorithms.splagger.aggregator import Aggregator, Max
+from algorithms.splagger.aggregator import Aggregator, Max, WeightedSoftmax
 from algorithms.splagger.encoder import GRU, Encoder
 from algorithms.splagger.gradient import Gradient, TrueGradient
 from algorithms.splagger.hypernetwork import BiasHyperInit, Hypernetwork
@@ -140,7 +140,7 @@ class SplAggerConfig:
     def widths(self) -> Widths:
         """Channels between encoder and head."""
         plain = self.encoder.hidden_size
-        if self.aggregator.inputs == 1:
+        if not isinstance(self.aggregator, WeightedSoftmax):
             return self._widths(plain)
         if self.aggregator.width == "doubled":
             return self._widths(2 * plain)

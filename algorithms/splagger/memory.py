@@ -41,6 +41,7 @@ class Memory(nn.Module):
         self.operator = config.aggregator.build(seeds)
         self.gate = nn.Parameter(torch.zeros(len(seeds), 1, self.widths.encoder)) if config.split.learned else None
         self.head = self._linear(seeds, self.widths.head, 2 * config.latent_dim, "head")
+        self._initial: Tensor
         empty = self.operator.initial(self.widths.aggregated, self.head.weight.detach())
         self.register_buffer("_initial", torch.cat([empty.new_zeros(self.encoder.state_size), empty]), persistent=False)
 

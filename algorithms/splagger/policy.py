@@ -60,8 +60,9 @@ class HyperNetwork(nn.Module):
         self.layers = nn.ModuleList()
         for one in base:
             seeds, _, num_in, num_out = one.weight.shape
-            self.layers.append(HyperLinear(seeds, embedding, num_in, num_out))
-            self.layers[-1].start(one)
+            layer = HyperLinear(seeds, embedding, num_in, num_out)
+            layer.start(one)
+            self.layers.append(layer)
 
     def forward(self, u: Tensor, c: Tensor) -> Tensor:
         """``[K, B, U]``, ``[K, B, E]`` -> ``[K, B, O]``."""
@@ -113,12 +114,12 @@ class ActorCritic(nn.Module):
         draw_linear(self.latent_branch, seeds, "policy.latent")
         actor = base_layers(config, seeds, "actor", distribution.head_size)
         critic = base_layers(config, seeds, "critic", 1)
+        self.log_std: nn.Parameter | None = None
         if distribution.state_independent_std:
             draw_normc(actor[-1].weight, seeds, "actor.head", 1.0)
             self.log_std = nn.Parameter(torch.zeros(len(seeds), 1, distribution.head_size))
         else:
             draw_orthogonal(actor[-1].weight, seeds, "actor.head", 0.01)
-            self.log_std = None
         draw_kaiming_uniform(critic[-1].weight, seeds, "critic.head")
         if config.critic_bias == "uniform":
             with torch.no_grad():

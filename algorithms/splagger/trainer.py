@@ -89,13 +89,13 @@ class SplAggerTrainer:
     def _build(self) -> None:
         config, env, seeds = self.config, self.env, self.seeds
         (obs_size,) = env.observation_space.shape
-        discrete = isinstance(env.action_space, gymnasium.spaces.Discrete)
         distribution = distribution_for(env.action_space, self.device)
-        num_actions = int(env.action_space.n) if discrete and config.action_encoding == "one_hot" else 0
-        self._memory_sizes = (obs_size, num_actions or distribution.action_size)
+        num_actions = 0
+        if isinstance(env.action_space, gymnasium.spaces.Discrete) and config.action_encoding == "one_hot":
+            num_actions = int(env.action_space.n)
         self.agent = Agent(
             config,
-            Memory(config, seeds, *self._memory_sizes).to(self.device),
+            Memory(config, seeds, obs_size, num_actions or distribution.action_size).to(self.device),
             ActorCritic(config, seeds, obs_size, distribution).to(self.device),
             RunningNormalizer(len(seeds), obs_size, 5.0, enabled=config.normalize_observations, device=self.device),
             num_actions,

@@ -46,15 +46,16 @@ class Updater:
         total = torch.zeros(seeds, len(STATISTICS), device=first.device)
         norms = torch.zeros(seeds, 2, device=first.device)
         steps = 0
+        everything = (rollout.state, rollout.fresh, first)
         for chosen, rows in self._minibatches(rollout):
-            if chosen is None:
-                here, start = columns, (rollout.state, rollout.fresh, first)
-            else:
+            here, start = columns, everything
+            if chosen is not None:
                 # Whole environments: [K, T, N, ...] -> [K, T, n, ...].
                 here = {
                     name: take_chunks(value.transpose(1, 2), chosen).transpose(1, 2) for name, value in columns.items()
                 }
-                start = tuple(take_chunks(value, chosen) for value in (rollout.state, rollout.fresh, first))
+                state, fresh, output = everything
+                start = take_chunks(state, chosen), take_chunks(fresh, chosen), take_chunks(output, chosen)
             statistics, norm = self._step(here, start, rows)
             total += statistics
             norms += norm
@@ -77,7 +78,7 @@ class Updater:
                     yield None, rows
 
     def _step(
-        self, columns: dict[str, Tensor], start: tuple[Tensor, ...], rows: Tensor | None
+        self, columns: dict[str, Tensor], start: tuple[Tensor, Tensor, Tensor], rows: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """One gradient step: statistics ``[K, 6]`` and gradient norms of memory and policy ``[K, 2]``.
 
@@ -104,7 +105,7 @@ class Updater:
         parts = agent.policy_parts(count)
         cut = {name: value.tensor_split(parts, 1) for name, value in picked.items()}
         statistics = torch.zeros(flat.shape[0], len(STATISTICS), device=flat.device)
-        arrived = []
+        arrived: list[Tensor] = []
         for index, part in enumerate(flat.tensor_split(parts, 1)):
             leaf = part.requires_grad_()
             loss, figures = objective(agent, {name: value[index] for name, value in cut.items()}, leaf, count)
