@@ -19,6 +19,7 @@ from ablate.variants import BASELINE
 if TYPE_CHECKING:
     from ablate.study import Study
     from reports.adaptive import Course, Path
+    from reports.scores import ScoreTable
 
 FIRST_LOOK, FIRST_LOOK_OF_SEVERAL = 5, 3
 """Fewest seeds per arm at the first look, on one task and on several: with fewer a skewed score fools any test."""
@@ -45,11 +46,13 @@ class Looked:
         course: Every look that was taken, and what it decided.
         wanted: Cells that the study asks for by now.
         possible: Cells that it may come to ask for.
+        margin_sd: The margin in SD of the baseline's scores, mean over tasks; None before three have ended on each.
     """
 
     course: "Course"
     wanted: tuple[Cell, ...]
     possible: tuple[Cell, ...]
+    margin_sd: float | None
 
     @property
     def complete(self) -> bool:
@@ -66,12 +69,16 @@ class Looked:
             "looks": list(course.plan.looks),
             "spending": course.plan.spending,
             "looked": course.looked,
-            "arms": [
-                {"variant": path.variant.name, "why": path.why, "seeds": course.n(path.variant.name)}
-                for path in course.paths
-            ],
+            "arms": self.arms(),
             "held": sorted(one.hash for one in self.possible if store.cell(one.hash).path.exists()),
         }
+
+    def arms(self) -> list[Json]:
+        """Every contrast: why it gets no more seeds (or ``open``), and how many it has been asked for."""
+        return [
+            {"variant": path.variant.name, "why": path.why, "seeds": self.course.n(path.variant.name)}
+            for path in self.course.paths
+        ]
 
     def since(self, before: "Looked") -> list[str]:
         """What was decided since, a sentence per look."""
@@ -93,15 +100,12 @@ def ending(path: "Path") -> str:
     return {"n_max": "undecided at the last look", "open": "open"}.get(path.why, path.why)
 
 
-def resolved_adaptive(
-    entry: AdaptiveEntry, *, tasks: int, contrasts: int, tuned: bool, problems: Problems
-) -> Adaptive | None:
+def resolved_adaptive(entry: AdaptiveEntry, *, tasks: int, tuned: bool, problems: Problems) -> Adaptive | None:
     """Check the ``adaptive`` form of the seeds; what is wrong is noted.
 
     Args:
         entry: As written.
         tasks: Of the study; 0 while they are not known to be right.
-        contrasts: Ablation variants and controls; 0 likewise.
         tuned: The study has a ``tune:`` block.
         problems: Where to note.
     """
@@ -122,8 +126,6 @@ def resolved_adaptive(
             "adaptive seeds and `tune` exclude each other: the looks stop the arms as they are, so the retuned arms "
             "would be compared on as many seeds as another comparison needed.",
         )
-    if not contrasts and not problems.found:
-        problems.add(("seeds", "adaptive"), "there is nothing to decide: the study names no ablation and no control.")
     return Adaptive(tuple(entry.looks), entry.spending) if len(problems.found) == before else None
 
 
@@ -151,7 +153,18 @@ def follow(study: "Study", plan: Adaptive, cells: Sequence[Cell], states: Mappin
     now = [cell for cell in cells if cell.seed in wanted[cell.variant]]
     later = {path.variant.name for path in course.open} | ({BASELINE} if course.open else set())
     possible = [cell for cell in cells if cell.seed not in wanted[cell.variant] and cell.variant in later]
-    return Looked(course, tuple(now), tuple(possible))
+    return Looked(course, tuple(now), tuple(possible), _margin_sd(table))
+
+
+def _margin_sd(table: "ScoreTable") -> float | None:
+    found = []
+    for task, floor in enumerate(table.floors):
+        scores = table.scores(table.manifest.baseline.name, task)
+        if len(scores) < 3 or not scores.std(ddof=1) > 0:
+            return None
+        above = abs(float(scores.mean()) - (floor or 0.0))
+        found.append(table.manifest.primary.margin * above / float(scores.std(ddof=1)))
+    return sum(found) / len(found)
 
 
 _FROZEN = {

@@ -29,7 +29,7 @@ from ablate.schema import (
 )
 from ablate.tree import Path, Tree
 from ablate.tuning import Tune, resolved_tune, tuned_drafts
-from ablate.variants import BASELINE, Draft, baseline_draft, control_drafts, distinct, shared_fields
+from ablate.variants import Draft, baseline_draft, control_drafts, distinct, shared_fields
 from algorithms import registry as algorithm_registry
 from envs import registry as env_registry
 
@@ -67,7 +67,7 @@ def resolve(tree: Tree) -> tuple[dict[str, Any] | None, list[Problem]]:
     check_names(problems)
     variants = distinct(drafts, problems)
     tune = _tune(sections, seeds, drafts, problems)
-    adaptive = _adaptive(sections, drafts, problems)
+    adaptive = _adaptive(sections, problems)
     for task in tasks.values():
         check_fit(drafts, task, problems)
         check_scale(drafts, task, sections, problems)
@@ -178,7 +178,7 @@ def _seeds(section: Any, path: Path, problems: Problems) -> tuple[int, ...]:
     return tuple(seen)
 
 
-def _adaptive(sections: Mapping[str, Any], drafts: list[Draft], problems: Problems) -> Adaptive | None:
+def _adaptive(sections: Mapping[str, Any], problems: Problems) -> Adaptive | None:
     """The ``adaptive`` form of the seeds, checked against the rest of the study."""
     entry = sections.get("seeds")
     if not isinstance(entry, AdaptiveSeeds):
@@ -186,7 +186,6 @@ def _adaptive(sections: Mapping[str, Any], drafts: list[Draft], problems: Proble
     return resolved_adaptive(
         entry.adaptive,
         tasks=len(sections.get("tasks") or ()),
-        contrasts=sum(draft.variant.role != BASELINE for draft in drafts),
         tuned=sections.get("tune") is not None,
         problems=problems,
     )

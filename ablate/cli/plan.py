@@ -7,6 +7,7 @@ import click
 
 from ablate.cli.inputs import as_json, selects, takes_store, takes_study
 from ablate.cli.output import columns, duration, print_json
+from ablate.cli.seeds_ahead import adaptive_data, adaptive_lines
 from ablate.decisions import chosen_text
 from ablate.plan import CONFOUNDS, Plan, PlannedCell, make_plan
 from ablate.select import chosen
@@ -63,9 +64,10 @@ def lines(plan: Plan, picked: list[PlannedCell], store: Store) -> list[str]:
         "",
         f"Cells  {summary(plan)}",
         *tuning_lines(plan),
+        *adaptive_lines(plan),
         *_picked(plan, picked),
         f"Time   {_time(plan)}",
-        *_power(plan),
+        *([] if plan.adaptive else _power(plan)),
         *(f"Warning: {one}" for one in plan.warnings),
         f"Store  {store.home}",
     ]
@@ -153,6 +155,7 @@ def _time(plan: Plan) -> str:
         return "nothing to train."
     found = plan.estimate
     more = " Retuned arms that are not known yet come on top." if plan.tuning and not plan.tuning.complete else ""
+    more = " Seeds of later looks come on top." if plan.adaptive and not plan.adaptive.complete else more
     if found is None:
         return "not estimated (a variant was never probed on this machine)."
     return (
@@ -223,6 +226,7 @@ def as_data(plan: Plan, picked: list[PlannedCell]) -> dict[str, Any]:
         "spread": {study.tasks[task].label: value for task, value in plan.spread.items()},
         "warnings": list(plan.warnings),
         **_tune_data(plan),
+        **adaptive_data(plan),
     }
 
 

@@ -28,6 +28,7 @@ def study_data(study: Study) -> dict[str, Any]:
         "alpha": study.alpha,
         "resources": study.resources.model_dump(),
         **_tune_data(study),
+        **_adaptive_data(study),
         "variants": {one.name: variant_data(one) for one in study.variants},
     }
 
@@ -45,6 +46,12 @@ def _tune_data(study: Study) -> dict[str, Any]:
             "summary": tune.summary,
         }
     }
+
+
+def _adaptive_data(study: Study) -> dict[str, Any]:
+    if study.adaptive is None:
+        return {}
+    return {"adaptive": {"looks": list(study.adaptive.looks), "spending": study.adaptive.spending}}
 
 
 def variant_data(variant: Variant) -> dict[str, Any]:

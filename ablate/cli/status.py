@@ -10,6 +10,7 @@ import click
 from ablate.cli.inputs import as_json, takes_store
 from ablate.cli.manifests import manifest_of
 from ablate.cli.output import columns, print_json
+from ablate.cli.seeds_ahead import standing_lines
 from ablate.standing import Observer, Standing
 from ablate.store import Store
 
@@ -47,6 +48,8 @@ def command(study: str, store: Store, watch: bool, failed: bool, as_json: bool) 
         return 0
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120)
     console.print(table(standing, None, height=10**6))
+    for line in _looks(manifest):
+        click.echo(line)
     click.echo("A driver is at work." if place.is_locked() else "No driver is at work.")
     if failed:
         rows = [
@@ -57,6 +60,12 @@ def command(study: str, store: Store, watch: bool, failed: bool, as_json: bool) 
         for line in columns(rows, indent=""):
             click.echo(line)
     return 0
+
+
+def _looks(manifest: dict[str, Any]) -> list[str]:
+    """How far the looks were when the driver last took one; nothing with a fixed number of seeds."""
+    found = manifest.get("adaptive")
+    return standing_lines(found["arms"], found["looked"], found["looks"]) if found else []
 
 
 def _as_data(standing: Standing, manifest: dict[str, Any], *, driven: bool) -> dict[str, Any]:
@@ -73,4 +82,10 @@ def _as_data(standing: Standing, manifest: dict[str, Any], *, driven: bool) -> d
             for row in standing.variants
         ],
         "cells": [dataclasses.asdict(cell) for cell in standing.cells],
+        **_looks_data(manifest),
     }
+
+
+def _looks_data(manifest: dict[str, Any]) -> dict[str, Any]:
+    found = manifest.get("adaptive")
+    return {"adaptive": {key: found[key] for key in ("looks", "spending", "looked", "arms")}} if found else {}

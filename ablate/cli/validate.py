@@ -37,7 +37,7 @@ def command(study: str, overrides: tuple[str, ...], profile: str | None, as_json
     chosen = f" with profile {profile}" if profile else ""
     click.echo(
         f"{study}{chosen} is valid: {_count(found.variants, 'variant')} x {_count(found.tasks, 'task')} x "
-        f"{_count(found.seeds, 'seed')} = {cells} cells{_tuning(found)}{also}."
+        f"{_count(found.seeds, 'seed')} = {cells} cells{_tuning(found)}{_adaptive(found)}{also}."
     )
     return 0
 
@@ -51,6 +51,13 @@ def _tuning(study: Study) -> str:
         f"{_count(study.tasks, 'task')} x {_count(tune.seeds, 'seed')} = {num_cells(study) - cells * len(study.seeds)} "
         f"cells, and at most {cells * len(study.seeds)} retuned"
     )
+
+
+def _adaptive(study: Study) -> str:
+    if study.adaptive is None:
+        return ""
+    first = study.adaptive.looks[0] * len(study.variants) * len(study.tasks)
+    return f" at most, {first} at the first of {_count(study.adaptive.looks, 'look')}"
 
 
 def _count(things: Any, word: str) -> str:

@@ -77,12 +77,6 @@ def test_the_form_is_checked_with_the_study(home):
     found = problems(home, tune=tune | {"seeds": ADAPTIVE}, seeds=2, controls={})
     assert any(one.startswith("tune.seeds.adaptive: unknown field.") for one in found)
 
-    def bare(document):
-        del document["ablations"]
-
-    (one,) = problems(home, controls={}, edit=bare)
-    assert one == "seeds.adaptive: there is nothing to decide: the study names no ablation and no control."
-
 
 def test_a_profile_may_change_the_form_of_the_seeds(home):
     def profile(document):
