@@ -162,7 +162,7 @@ def _view(table: ScoreTable, course: Course) -> ScoreTable:
     return table.restricted({one.name: course.wanted(one.name) for one in table.manifest.variants})
 
 
-def _view_again(table: ScoreTable, course: Course, n: int) -> ScoreTable:
+def view_at(table: ScoreTable, course: Course, n: int) -> ScoreTable:
     """The scores as the look at n saw them; arms that had stopped before are there with what they had."""
     counts = {path.variant.name: min(n, course.n(path.variant.name)) for path in course.paths}
     return table.restricted({one.name: course.seeds[: counts.get(one.name, n)] for one in table.manifest.variants})
@@ -244,11 +244,11 @@ def conclude_adaptively(table: ScoreTable, alpha: float) -> Conclusion:
 def _contrast(table: ScoreTable, course: Course, path: Path, repeated: RepeatedP) -> Contrast:
     at = path.last
     if at is None:
-        view = _view_again(table, course, course.plan.looks[0])
+        view = view_at(table, course, course.plan.looks[0])
         found = compare(view, path.variant, course.alpha, course.family, permute=False)
         waiting = f"the first look waits until {course.plan.looks[0]} runs of every arm have ended"
         return decide(view, found, math.nan, math.nan, waiting, course.alpha)
-    view = _view_again(table, course, at.n)
+    view = view_at(table, course, at.n)
     numbers = at.numbers
     if path.reason or numbers.difference is None:
         return decide(view, numbers, math.nan, math.nan, path.reason, course.alpha)

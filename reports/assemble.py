@@ -33,6 +33,7 @@ from reports.prose import banners
 from reports.retuned import Retuned, changed_verdicts, edges, retuned_table, tuning_table
 from reports.scores import load
 from reports.secondary import secondary_table
+from reports.stopping import noted, stopping_tables
 from reports.style import save, styled
 from reports.summary import summary
 from reports.tables import Table, Value, to_csv, write_csv
@@ -142,7 +143,7 @@ def all_tables(conclusion: Conclusion) -> dict[str, Table]:
     ]  # fmt: skip
     if profile_names(table):
         made.append(profile_table(table))
-    return {one.name: one for one in made}
+    return {one.name: noted(one, conclusion) for one in made} | stopping_tables(conclusion)
 
 
 def retuned_tables(retuned: Retuned) -> dict[str, Table]:

@@ -12,6 +12,7 @@ from reports.profiles import profile_caption
 from reports.prose import banners, counts, design, limits, methods, reproduction
 from reports.retuned import Retuned, changed_verdicts, retuned_sentences
 from reports.sentences import failures, sentence
+from reports.stopping import stopping_sentences
 from reports.style import drawable
 from reports.tables import Table
 from reports.verdicts import Conclusion, Contrast, verdict_text
@@ -231,6 +232,14 @@ def _profiles(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Tab
 
 
 def _power(conclusion: Conclusion, tables: Mapping[str, Table]) -> list[Block]:
+    if conclusion.course is not None:
+        return [
+            heading("Seeds and stopping"),
+            *text(*stopping_sentences(conclusion)),
+            *table_block(tables["stopping"]),
+            *table_block(tables["looks"]),
+            *table_block(tables["power"]),
+        ]
     _, n = conclusion.runs_per_arm
     study = conclusion.table.manifest
     line = (

@@ -5,6 +5,7 @@ import shlex
 
 from reports.notation import compact, duration, plural
 from reports.stats import clopper_pearson
+from reports.stopping import adaptive_method
 from reports.style import missing_glyphs
 from reports.verdicts import FEW, STEADY, Conclusion
 
@@ -106,7 +107,7 @@ def _doubts(conclusion: Conclusion) -> list[str]:
 
 def methods(conclusion: Conclusion) -> list[str]:
     """Methods, as paragraphs generated from the design."""
-    return [_scoring(conclusion), _inference(conclusion), _rules(conclusion)]
+    return [_scoring(conclusion), _inference(conclusion), *adaptive_method(conclusion), _rules(conclusion)]
 
 
 def _scoring(conclusion: Conclusion) -> str:

@@ -4,6 +4,7 @@ from reports.notation import FIGURE_SPACE, POINT_SPACE
 from reports.prose import banners, counts, design, limits
 from reports.retuned import Retuned, changed_verdicts, retuned_sentences, retuned_table, tuning_table
 from reports.sentences import sentence
+from reports.stopping import stopping_sentences, stopping_table
 from reports.tables import Table
 from reports.verdicts import Conclusion
 
@@ -22,6 +23,9 @@ def summary(conclusion: Conclusion, main: Table, retuned: Retuned | None = None)
     if retuned is not None:
         lines += ["", "## Retuned", "", *(f"- {_line(one)}" for one in retuned_sentences(retuned)), ""]
         lines += [*_table(retuned_table(retuned)), "", *_table(tuning_table(retuned))]
+    if conclusion.course is not None:
+        lines += ["", "## Seeds and stopping", "", *(f"- {_line(one)}" for one in stopping_sentences(conclusion)), ""]
+        lines += _table(stopping_table(conclusion))
     lines += ["", "## Design", ""] + [f"- {name}: {_line(value)}" for name, value in design(conclusion)]
     lines += ["", "## Limits", ""] + [f"- {limit}" for limit in limits(conclusion)]
     return "\n".join([*lines, "", "Full report: report.pdf; every number: tables/*.csv; every figure: figures/.", ""])

@@ -1,5 +1,7 @@
 """Studies with adaptive seeds: checked before, driven look by look, and the same however often they were stopped."""
 
+import csv
+import json
 import signal
 import subprocess
 import sys
@@ -232,3 +234,39 @@ def test_other_code_makes_the_first_look_stale_and_nothing_orphaned(study, monke
     monkeypatch.setattr("ablate.cells.code_digest", lambda sources: "changed")
     assert run(["plan", "toy.yaml", "--no-probe"]) == 0
     assert "+ 0 new  = 0 cached  ~ 20 stale (code changed)\n" in capsys.readouterr().out
+
+
+def test_terminal_and_report_tell_the_looks(study, capsys):
+    assert run(["run", "toy.yaml", "--executor", "local", "--no-mlflow"]) == 0
+    capsys.readouterr()
+    report = study.study("toy").report
+    with (report / "tables" / "stopping.csv").open() as file:
+        rows = {row["variant"]: row for row in csv.DictReader(file)}
+    assert (rows["Worse"]["why"], rows["Worse"]["seeds"], rows["Worse"]["look"]) == ("separated", "5", "1")
+    assert run(["status", "toy"]) == 0
+    assert "Look 3 of 3 taken (8 seeds per arm); decided: " in capsys.readouterr().out
+    assert run(["status", "toy", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["adaptive"]["looked"] == 3
+    assert run(["plan", "toy.yaml", "--no-probe", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)["adaptive"]
+    assert (data["complete"], data["most_cells"]) == (True, 32)
+    assert {one["variant"]: one["verdict"] for one in data["arms"]}["Worse"] == "hurts"
+
+
+def test_the_plan_says_what_the_looks_will_cost(study, capsys):
+    assert run(["validate", "toy.yaml"]) == 0
+    assert "8 seeds = 32 cells at most, 20 at the first of 3 looks." in capsys.readouterr().out
+    assert run(["plan", "toy.yaml", "--no-probe"]) == 0
+    out = capsys.readouterr().out
+    assert "adaptive: looks at 5, 6, 8 seeds per arm, quadratic spending, Holm over 1." in out
+    assert "20 cells at the first look, at most 32" in out
+    assert "The margin is taken for 1 SD of a run's score until three runs of the baseline are done." in out
+    assert "Power" not in out, "a fixed number of seeds is not what this plan has"
+    assert run(["plan", "toy.yaml", "--no-probe", "--json"]) == 0
+    rows = {row["effects"]: row for row in json.loads(capsys.readouterr().out)["adaptive"]["expected"]["rows"]}
+    assert 20 <= rows["3 SD in every arm"]["cells"] < rows["1 SD in every arm"]["cells"] <= 32
+    assert rows["3 SD in every arm"]["separated"] > 0.9 > 0.1 > rows["0 SD in every arm"]["separated"]
+    assert ablate_run("--select", "variant:baseline") == 0
+    capsys.readouterr()
+    assert run(["plan", "toy.yaml", "--no-probe"]) == 0
+    assert "SD of a run's score (from the baseline's finished runs)." in capsys.readouterr().out
