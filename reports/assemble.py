@@ -9,34 +9,41 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from reports.aggregate_tables import aggregate_table
 from reports.conduct_tables import (
     check_table,
     confound_table,
     cost_table,
     exclusion_table,
+    failure_table,
     power_table,
     score_records,
 )
 from reports.curve_plots import learning_curves
 from reports.declared import post_hoc
 from reports.document import content
-from reports.effect_tables import main_table, robustness_table, task_table
+from reports.effect_tables import main_table, task_table
 from reports.latex import write_latex
 from reports.manifest import read
 from reports.notation import FIGURE_SPACE, POINT_SPACE
 from reports.pdf import rasters, write_pdf
+from reports.performance_plots import performance_profiles
 from reports.plots import forest, strips
 from reports.probe_plots import probes
 from reports.profile_plots import profile_pages
 from reports.profiles import profile_names, profile_table
-from reports.prose import banners
+from reports.prose import banners, design_table
+from reports.rank_plots import rank_intervals_plot
+from reports.ranking import heterogeneity_table, ranking_table
 from reports.retuned import Retuned, changed_verdicts, edges, retuned_table, tuning_table
+from reports.robustness_tables import agreement_table, robustness_table
 from reports.scores import load
 from reports.secondary import secondary_table
 from reports.stopping import noted, stopping_tables
 from reports.style import save, styled
 from reports.summary import summary
 from reports.tables import Table, Value, to_csv, write_csv
+from reports.task_plots import heat_map
 from reports.tune import retuned_manifest
 from reports.verdicts import Conclusion, conclude
 
@@ -140,7 +147,11 @@ def all_tables(conclusion: Conclusion) -> dict[str, Table]:
     made = [
         main_table(conclusion), task_table(conclusion), robustness_table(conclusion), secondary_table(conclusion),
         check_table(table), power_table(conclusion), exclusion_table(table), confound_table(table), cost_table(table),
+        ranking_table(conclusion), agreement_table(conclusion), aggregate_table(conclusion), failure_table(table),
+        design_table(conclusion),
     ]  # fmt: skip
+    if len(table.manifest.tasks) > 1:
+        made.append(heterogeneity_table(conclusion))
     if profile_names(table):
         made.append(profile_table(table))
     return {one.name: noted(one, conclusion) for one in made} | stopping_tables(conclusion)
@@ -163,8 +174,11 @@ def _drawers(conclusion: Conclusion) -> dict[str, Callable[[], list[Figure]]]:
     tasks = range(len(conclusion.table.manifest.tasks))
     return {
         "forest": lambda: [forest(conclusion)] if conclusion.contrasts else [],
+        "heatmap": lambda: heat_map(conclusion),
+        "ranks": lambda: rank_intervals_plot(conclusion),
         "strips": lambda: strips(conclusion),
         "curves": lambda: [page for task in tasks for page in learning_curves(conclusion, task)],
+        "performance": lambda: performance_profiles(conclusion),
         "probes": lambda: [page for task in tasks for page in probes(conclusion.table, task)],
         "profiles": lambda: [page for task in tasks for page in profile_pages(conclusion.table, task)],
     }

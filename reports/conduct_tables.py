@@ -11,6 +11,7 @@ from reports.notation import NONE, compact, duration, fixed, p_value
 from reports.permutation import smallest_p
 from reports.power import detectable_effect
 from reports.scores import Run, ScoreTable
+from reports.stats import clopper_pearson
 from reports.tables import Kind, Table, Value, columns_of
 from reports.verdicts import Conclusion
 
@@ -188,6 +189,32 @@ def _seeds(runs: Sequence[Run]) -> str:
         else:
             spans.append([seed, seed])
     return ", ".join(str(a) if a == b else f"{a}\u2013{b}" for a, b in spans)
+
+
+def failure_table(table: ScoreTable) -> Table:
+    """Failed runs of every arm with the exact interval of their rate; none failed is not never fails."""
+    cells: list[list[str]] = []
+    records: list[dict[str, Value]] = []
+    for variant in table.manifest.variants:
+        runs = [run for run in table.runs if run.cell.variant == variant.name and run.scored]
+        failed = sum(run.state == "failed" for run in runs)
+        rate = clopper_pearson(failed, len(runs)) if runs else None
+        cells.append(
+            [variant.name, str(failed), str(len(runs)), f"{100 * failed / len(runs):.0f}" if runs else NONE,
+             f"[{100 * rate.low:.1f}, {100 * rate.high:.0f}]" if rate else ""]
+        )  # fmt: skip
+        records.append(
+            {"variant": variant.name, "failed": failed, "runs": len(runs),
+             "rate_low": rate.low if rate else None, "rate_high": rate.high if rate else None}
+        )  # fmt: skip
+    spec: list[tuple[str, Kind]] = [
+        ("arm", "name"), ("failed", "right"), ("of", "right"), ("rate, %", "right"), ("[95%]", "left")
+    ]  # fmt: skip
+    caption = (
+        "Failure rates with Clopper-Pearson intervals over all runs of an arm. Rates below about 3/n are invisible: no "
+        "failure seen is no proof of none."
+    )
+    return Table("failures", caption, columns_of(spec, cells), records, (1,))
 
 
 def power_table(conclusion: Conclusion) -> Table:

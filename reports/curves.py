@@ -48,6 +48,15 @@ def compare_curves(table: ScoreTable, variant: str, task: int, level: float) -> 
         task: Index of the task.
         level: Probability that the band holds along the whole curve.
     """
+    key = (variant, task, level)
+    if key not in table.comparisons:  # figures and tables ask for the same bands
+        table.comparisons[key] = _compared(table, variant, task, level)
+    found = table.comparisons[key]
+    assert found is None or isinstance(found, Comparison)
+    return found
+
+
+def _compared(table: ScoreTable, variant: str, task: int, level: float) -> Comparison | None:
     arms = [[run for run in table.arm(name, task) if run.scored] for name in (variant, table.manifest.baseline.name)]
     if not all(any(run.state == "done" for run in arm) for arm in arms):
         return None

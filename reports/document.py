@@ -10,6 +10,7 @@ from typing import Any
 from reports.conduct_tables import moved
 from reports.profiles import profile_caption
 from reports.prose import banners, counts, design, limits, methods, reproduction
+from reports.ranking import heterogeneity_sentences, rank_sentences
 from reports.retuned import Retuned, changed_verdicts, retuned_sentences
 from reports.sentences import failures, sentence
 from reports.stopping import stopping_sentences
@@ -59,9 +60,12 @@ def content(
         *_main(conclusion, figures, tables),
         *(_retuned(retuned, tables) if retuned else []),
         *_tasks(conclusion, figures, tables),
+        *_across_tasks(conclusion, figures, tables),
+        *_ranking(conclusion, figures, tables),
         *_curves(conclusion, figures, tables),
         *_mechanism(conclusion, figures, tables),
         *_power(conclusion, tables),
+        *_robustness(conclusion, figures, tables),
         *_conduct(conclusion, tables),
         *(long if len(findings) > _ON_COVER else []),
         *_methods(conclusion, digest),
@@ -148,6 +152,7 @@ def table_block(table: Table) -> list[Block]:
                 for row in range(min(len(table.rows), _MOST_ROWS))
             ],
             "rules": [rule for rule in table.rules if 0 < rule < min(len(table.rows), _MOST_ROWS)],
+            "notes": list(table.notes) if i == len(groups) - 1 else [],
         }
         for i, group in enumerate(groups)
     ]
@@ -170,11 +175,16 @@ def _main(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table])
         + ("Small open dots are single tasks. " if several else "")
         + (f"The shaded band is the declared margin of {study.primary.margin:.0%}. " if conclusion.in_percent else "")
         + ("* provisional verdict. " if any(row.provisional for row in conclusion.contrasts) else "")
+        + ("\u2020 another statistic answers otherwise. " if _any_flips(conclusion) else "")
         + "Order is by estimate and is no ranking: neighbours may be tied."
     )  # fmt: skip
     if not conclusion.contrasts:
         return [heading("Main result"), *text("The study names no change to compare with the baseline.")]
     return [heading("Main result"), *_figure_blocks(figures, "forest", caption), *table_block(tables["contrasts"])]
+
+
+def _any_flips(conclusion: Conclusion) -> bool:
+    return any(row.flips(conclusion.alpha) for row in conclusion.contrasts)
 
 
 def _retuned(retuned: Retuned, tables: Mapping[str, Table]) -> list[Block]:
@@ -193,8 +203,55 @@ def _tasks(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]
     )
     blocks = [heading("Every run, task by task"), *_figure_blocks(figures, "strips", caption)]
     if conclusion.contrasts:
-        blocks += [*table_block(tables["tasks"]), *table_block(tables["robustness"])]
+        blocks += table_block(tables["tasks"])
     return blocks
+
+
+def _across_tasks(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]) -> list[Block]:
+    if "heterogeneity" not in tables or not tables["heterogeneity"].rows:
+        return []
+    unit = "per cent of the baseline" if conclusion.in_percent else "between-seed standard deviations (Hedges g)"
+    caption = (
+        f"Effect of every change on every task, in {unit}. Hatched cells: the {1 - conclusion.alpha:.0%} interval of "
+        "that one cell contains 0. Cells are descriptions, not tests: among many some leave 0 by chance."
+    )
+    return [
+        *_figure_blocks(figures, "heatmap", caption),
+        *text(*heterogeneity_sentences(conclusion)),
+        *table_block(tables["heterogeneity"]),
+    ]
+
+
+def _ranking(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]) -> list[Block]:
+    if not conclusion.contrasts:
+        return []
+    caption = (
+        "Places that the data leave to every ablation. A dot is the order of the estimates, a bar the rank interval; "
+        f"all bars hold together with {1 - conclusion.alpha:.0%}. Changes whose bars overlap may be tied."
+    )
+    return [
+        heading("Ranking and equivalence"),
+        *text(*rank_sentences(conclusion)),
+        *_figure_blocks(figures, "ranks", caption),
+        *table_block(tables["ranking"]),
+    ]
+
+
+def _robustness(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]) -> list[Block]:
+    if not conclusion.contrasts:
+        return []
+    caption = (
+        "Performance profiles: share of runs above a score, mean over tasks, black the baseline. Bands are pointwise "
+        f"{1 - conclusion.alpha:.0%} bootstrap bands of runs resampled within their task, stretched for few runs; they "
+        "support no claim about single scores."
+    )
+    return [
+        heading("Other statistics"),
+        *(table_block(tables["agreement"]) if tables["agreement"].rows else []),
+        *table_block(tables["robustness"]),
+        *table_block(tables["aggregates"]),
+        *_figure_blocks(figures, "performance", caption),
+    ]
 
 
 def _curves(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]) -> list[Block]:
@@ -255,7 +312,7 @@ def _conduct(conclusion: Conclusion, tables: Mapping[str, Table]) -> list[Block]
     blocks = [heading("Failures, exclusions and confounds")]
     if tables["exclusions"].rows:
         failed = [f"{row.variant.name}: {failures(row)}" for row in conclusion.contrasts if row.failures]
-        blocks += [*text(*failed), *table_block(tables["exclusions"])]
+        blocks += [*text(*failed), *table_block(tables["exclusions"]), *table_block(tables["failures"])]
     else:
         blocks += text("Every run of the study finished; none was excluded.")
     if any(run.describe for run in table.runs):

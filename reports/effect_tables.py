@@ -6,9 +6,9 @@ from reports.contrasts import TaskNumbers
 from reports.notation import NONE, decimals, fixed, interval, p_value, plural
 from reports.scores import ScoreTable
 from reports.sentences import sentence
-from reports.stats import Interval, Scores
+from reports.stats import Interval, Scores, holm
 from reports.tables import Kind, Table, Value, columns_of
-from reports.verdicts import FEW, Conclusion, Contrast, verdict_text
+from reports.verdicts import STEADY, Conclusion, Contrast, verdict_text
 
 _CONTRARY = " (!)"
 
@@ -35,20 +35,40 @@ def main_table(conclusion: Conclusion) -> Table:
     )
     if any(row.role == "control" for row in rows):
         caption += " Rows below the rule are controls, outside the correction: their p in parentheses is unadjusted."
-    if any(row.expected == "contrary" for row in rows):
-        caption += " (!) marks a finding contrary to what was expected before running."
     rule = (len(conclusion.ablations),) if 0 < len(conclusion.ablations) < len(rows) else ()
-    return Table("contrasts", caption, columns, [_record(conclusion, row) for row in rows], rule)
+    return Table("contrasts", caption, columns, [_record(conclusion, row) for row in rows], rule, marks(conclusion))
+
+
+def marks(conclusion: Conclusion) -> tuple[str, ...]:
+    """What the marks behind expectations and verdicts mean; only those that occur."""
+    rows = conclusion.contrasts
+    said = {
+        "(!) The finding is contrary to what was expected before running.": any(
+            row.expected == "contrary" for row in rows
+        ),
+        "\u2020 Another statistic answers otherwise; the table of other statistics says which.": any(
+            row.flips(conclusion.alpha) for row in rows
+        ),
+        "(provisional) The spreads of the arms differ threefold, or runs of one fall into two groups, and there are "
+        f"fewer than {STEADY} runs: a rare failure could hide.": any(row.provisional for row in rows),
+    }
+    return tuple(sentence for sentence, occurs in said.items() if occurs)
+
+
+def marked_verdict(conclusion: Conclusion, row: Contrast) -> str:
+    """The verdict with a dagger where another statistic answers otherwise."""
+    dagger = " \u2020" if row.flips(conclusion.alpha) else ""
+    return verdict_text(row, conclusion.table.manifest.primary.margin) + dagger
 
 
 def _main_cells(conclusion: Conclusion, row: Contrast) -> list[str]:
     found, first = row.numbers, row.numbers.tasks[0]
-    contrary = " (!)" if row.expected == "contrary" else ""
     return [
         row.variant.name, _pair(found.n, found.n_base),
         mean_text(first.base, conclusion.table), mean_text(first.scores, conclusion.table),
         *effect_text(row, conclusion.in_percent), p_text(row), _superiority(row),
-        (row.variant.expect or NONE) + contrary, verdict_text(row, conclusion.table.manifest.primary.margin),
+        (row.variant.expect or NONE) + (_CONTRARY if row.expected == "contrary" else ""),
+        marked_verdict(conclusion, row),
     ]  # fmt: skip
 
 
@@ -113,7 +133,10 @@ def _record(conclusion: Conclusion, row: Contrast) -> dict[str, Value]:
         "percent": 100 * percent.value if percent else None,
         **ends_of("percent", percent.interval if percent else None, 100),
         **ends_of("percent_bonferroni", percent.wide if percent else None, 100),
-        "p": row.p, "p_holm": row.p_holm, "p_permutation": found.p_permutation, "hedges_g": found.hedges,
+        "p": row.p, "p_holm": row.p_holm, "p_margin": percent.p_margin if percent else None,
+        "rank": row.rank.place if row.rank else None, "rank_low": row.rank.low if row.rank else None,
+        "rank_high": row.rank.high if row.rank else None, "flips": ", ".join(row.flips(conclusion.alpha)),
+        "p_permutation": found.p_permutation, "hedges_g": found.hedges,
         "p_base_better": found.superiority, **ends_of("p_base_better", found.superiority_interval),
         "rho": found.rho, "sd_ratio": found.sd_ratio, "g": found.g, "verdict": row.verdict,
         "provisional": int(row.provisional), "expected": row.variant.expect, "found": row.expected,
@@ -128,27 +151,46 @@ def task_table(conclusion: Conclusion) -> Table:
     level = f"[{1 - conclusion.alpha:.0%}]"
     spec: list[tuple[str, Kind]] = [
         ("change", "name"), ("task", "name"), ("n", "right"), ("baseline (SD)", "right"), ("changed (SD)", "right"),
-        ("difference", "decimal"), (level, "left"), ("%", "decimal"), (level, "left"), ("failed", "right"),
+        ("difference", "decimal"), (level, "left"), ("%", "decimal"), (level, "left"), ("p (gated)", "right"),
+        ("failed", "right"),
     ]  # fmt: skip
-    cells = [_task_cells(conclusion, row, task) for row, task in pairs]
+    gated = {row.variant.name: gated_p(conclusion, row) for row in conclusion.ranked}
+    cells = [_task_cells(conclusion, row, task, gated[row.variant.name][task.task]) for row, task in pairs]
     for line, (_, task) in zip(cells, pairs, strict=True):
         line[0] = "" if task.task else line[0]
     columns = columns_of(spec, cells)
-    if len(tasks) == 1:
-        columns = (columns[0], *columns[2:])
+    columns = columns[:-1] if len(tasks) > 1 else (columns[0], *columns[2:9], columns[10])
     caption = (
         "Mean and between-seed standard deviation of both arms, task by task; difference with Welch's interval, "
-        "relative change with Fieller's. No correction for the number of rows: these are descriptions, not tests."
+        "relative change with Fieller's. Intervals are descriptions, without correction for the number of rows. "
+    )
+    caption += (
+        "p is given only where the change passed the test over all tasks (p (Holm) below alpha), and is adjusted by "
+        "Holm over the tasks of the row."
+        if len(tasks) > 1
+        else ""
     )
     rules = tuple(range(0, len(pairs), len(tasks))) if len(tasks) > 1 else ()
-    return Table("tasks", caption, columns, [_task_record(conclusion, row, task) for row, task in pairs], rules)
+    records = [_task_record(conclusion, row, task, gated[row.variant.name][task.task]) for row, task in pairs]
+    return Table("tasks", caption, columns, records, rules)
 
 
-def _task_cells(conclusion: Conclusion, row: Contrast, task: TaskNumbers) -> list[str]:
+def gated_p(conclusion: Conclusion, row: Contrast) -> list[float]:
+    """Holm-adjusted p of each task, NaN unless the contrast over all tasks passed its own corrected test."""
+    raw = [task.difference.p if task.difference else math.nan for task in row.numbers.tasks]
+    passed = row.effect is not None and row.decisive_p < conclusion.alpha
+    if not passed or len(raw) < 2:
+        return [math.nan] * len(raw)
+    tested = [i for i, p in enumerate(raw) if math.isfinite(p)]
+    adjusted = dict(zip(tested, holm([raw[i] for i in tested], len(raw)), strict=True))
+    return [float(adjusted.get(i, math.nan)) for i in range(len(raw))]
+
+
+def _task_cells(conclusion: Conclusion, row: Contrast, task: TaskNumbers, p: float) -> list[str]:
     sign = -1 if conclusion.table.flipped else 1
     label = conclusion.table.manifest.tasks[task.task].label
     cells = [row.variant.name, label, _pair(len(task.scores), len(task.base))]
-    cells += [_spread(task.base, sign), _spread(task.scores, sign), NONE, "", NONE, "", str(task.failed)]
+    cells += [_spread(task.base, sign), _spread(task.scores, sign), NONE, "", NONE, "", p_value(p), str(task.failed)]
     if task.difference:
         places = decimals(task.difference.se)
         cells[5] = fixed(task.difference.value, places)
@@ -159,7 +201,7 @@ def _task_cells(conclusion: Conclusion, row: Contrast, task: TaskNumbers) -> lis
     return cells
 
 
-def _task_record(conclusion: Conclusion, row: Contrast, task: TaskNumbers) -> dict[str, Value]:
+def _task_record(conclusion: Conclusion, row: Contrast, task: TaskNumbers, p: float) -> dict[str, Value]:
     sign = -1 if conclusion.table.flipped else 1
     difference, percent = task.difference, task.percent
     return {
@@ -170,7 +212,7 @@ def _task_record(conclusion: Conclusion, row: Contrast, task: TaskNumbers) -> di
         "difference": difference.value if difference else None,
         **ends_of("difference", difference.interval(1 - conclusion.alpha) if difference else None),
         "percent": 100 * percent.value if percent else None,
-        **ends_of("percent", percent.interval if percent else None, 100),
+        **ends_of("percent", percent.interval if percent else None, 100), "p_gated": p,
     }  # fmt: skip
 
 
@@ -187,31 +229,3 @@ def _spread(scores: Scores, sign: int) -> str:
     sd = float(scores.std(ddof=1))
     places = decimals(sd / math.sqrt(len(scores)), most=4)
     return f"{fixed(sign * float(scores.mean()), places)} ({fixed(sd, places)})"
-
-
-def robustness_table(conclusion: Conclusion) -> Table:
-    """The same contrasts in other currencies: permutation p, Hedges g, seeds' correlation, ratio of spreads."""
-    rows = conclusion.ranked
-    spec: list[tuple[str, Kind]] = [
-        ("change", "name"), ("p (Welch)", "right"), ("p (Holm)", "right"), ("p (permutation)", "right"),
-        ("Hedges g", "decimal"), ("rho of equal seeds", "decimal"), ("SD ratio", "decimal"),
-    ]  # fmt: skip
-    cells = []
-    records: list[dict[str, Value]] = []
-    for row in rows:
-        found = row.numbers
-        permutation = found.p_permutation if min(found.n, found.n_base) >= FEW else math.nan
-        cells.append(
-            [row.variant.name, p_value(row.p), p_value(row.p_holm), p_value(permutation),
-             fixed(found.hedges, 2), fixed(found.rho, 2), fixed(found.sd_ratio, 1)]
-        )  # fmt: skip
-        records.append(
-            {"variant": row.variant.name, "p": row.p, "p_holm": row.p_holm, "p_permutation": found.p_permutation,
-             "hedges_g": found.hedges, "rho": found.rho, "sd_ratio": found.sd_ratio}
-        )  # fmt: skip
-    caption = (
-        "The primary contrasts under other statistics. Permutation p is exact up to 8 runs per arm and shown from 5. "
-        "Hedges g is in pooled between-seed standard deviations. rho is the correlation of runs with equal seeds: "
-        "intervals treat runs as unpaired whatever it is. An SD ratio above 3 makes a verdict provisional below ten."
-    )
-    return Table("robustness", caption, columns_of(spec, cells), records)

@@ -11,6 +11,7 @@ _SPECIAL = {
     "|": r"\textbar{}", '"': r"\textquotedbl{}",
     MINUS: "$-$", NONE: "--", FIGURE_SPACE: r"\phantom{0}", POINT_SPACE: r"\phantom{.}", "\u2192": r"$\to$",
     "\u00d7": r"$\times$", "\u2026": r"\dots{}", "\u221e": r"$\infty$", "\u00b1": r"$\pm$", "\u2265": r"$\ge$",
+    "\u2020": r"\dag{}", "\u221a": r"$\surd$",
     "\u200b": r"\allowbreak{}",
 }  # fmt: skip
 _NAMES = (
@@ -44,7 +45,8 @@ def booktabs(table: Table) -> str:
             lines.append(r"\addlinespace")
         line = " & ".join(escape(cell) for cell in row) + r" \\"
         lines.append("{}" + line if line.startswith(("[", "*")) else line)  # else an argument of the \\ above
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+    notes = [rf"\par\smallskip\footnotesize {escape(note)}" for note in table.notes]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}", ""])
 
 
 def write_latex(table: Table, folder: Path) -> Path:

@@ -117,7 +117,7 @@ def _forest_row(axes: Axes, conclusion: Conclusion, row: Contrast, y: float, sca
     axes.text(
         1.9,
         y,
-        label(verdict) + (" *" if row.provisional else ""),
+        label(verdict) + (" *" if row.provisional else "") + (" \u2020" if row.flips(conclusion.alpha) else ""),
         transform=beside,
         va="center",
         ha="right",

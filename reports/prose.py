@@ -7,7 +7,11 @@ from reports.notation import compact, duration, plural
 from reports.stats import clopper_pearson
 from reports.stopping import adaptive_method
 from reports.style import missing_glyphs
+from reports.tables import Column, Table
 from reports.verdicts import FEW, STEADY, Conclusion
+
+_MOST_NAMES = 6
+"""Names that one line of the cover lists."""
 
 
 def counts(conclusion: Conclusion) -> str:
@@ -60,6 +64,13 @@ def design(conclusion: Conclusion) -> list[tuple[str, str]]:
     return [("profile", study.profile), *found] if study.profile else found
 
 
+def design_table(conclusion: Conclusion) -> Table:
+    """The design as a table: what stands on the cover, for CSV and LaTeX."""
+    pairs = design(conclusion)
+    columns = (Column("design", [name for name, _ in pairs], "left"), Column("", [value for _, value in pairs], "left"))
+    return Table("design", "Design of the study.", columns, [{"design": name, "value": value} for name, value in pairs])
+
+
 def banners(conclusion: Conclusion) -> list[str]:
     """What a reader must know before any number: study-level guards."""
     table, study = conclusion.table, conclusion.table.manifest
@@ -73,7 +84,10 @@ def banners(conclusion: Conclusion) -> list[str]:
     found += _doubts(conclusion)
     contrary = [row.variant.name for row in conclusion.contrasts if row.expected == "contrary"]
     if contrary:
-        found.append(f"Contrary to what was expected before running, marked (!): {', '.join(contrary)}.")
+        found.append(f"Contrary to what was expected before running, marked (!): {_listed(contrary)}.")
+    flipped = [row.variant.name for row in conclusion.contrasts if row.flips(conclusion.alpha)]
+    if flipped:
+        found.append(f"Another analysis would answer otherwise, marked \u2020: {_listed(flipped)}.")
     twins = sorted({cell.variant for cell in table.twins})
     if twins:
         found.append(f"Identical to the baseline in some runs: {', '.join(twins)}; the change changed nothing there.")
@@ -84,6 +98,11 @@ def banners(conclusion: Conclusion) -> list[str]:
             "fonts and print as a mark; names in the CSV and LaTeX files are complete."
         )
     return found
+
+
+def _listed(names: list[str]) -> str:
+    rest = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _doubts(conclusion: Conclusion) -> list[str]:

@@ -88,6 +88,7 @@ class ScoreTable:
         floors: Declared floor per task, higher-is-better; None where the environment declares none.
         fill: What a failed run scores, per task: ``(final, auc)``.
         twins: Runs that computed exactly what the baseline's run of the same seed computed.
+        comparisons: Memory of ``curves.compare_curves``: bands are drawn and tabled from one computation.
     """
 
     manifest: Manifest
@@ -96,6 +97,7 @@ class ScoreTable:
     floors: tuple[float | None, ...]
     fill: tuple[tuple[float, float], ...]
     twins: tuple[CellRef, ...] = ()
+    comparisons: dict[tuple[str, int, float], object] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def _by_arm(self) -> dict[tuple[str, int], list[Run]]:

@@ -39,7 +39,7 @@ def _table(table: Table) -> list[str]:
         "|" + "|".join("---" if column.align == "left" else "---:" for column in columns) + "|",
         *("| " + " | ".join(_cell(cell) for cell in row) + " |" for row in table.rows),
         "",
-        table.caption,
+        " ".join([table.caption, *table.notes]),
     ]
 
 

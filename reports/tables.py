@@ -35,6 +35,7 @@ class Table:
         columns: As shown.
         records: As data, one per row (or finer, where the table summarises).
         rules: Indices of rows with a thin rule above.
+        notes: What marks in its cells mean, as sentences.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Table:
     columns: tuple[Column, ...]
     records: Sequence[dict[str, Value]]
     rules: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> list[tuple[str, ...]]:

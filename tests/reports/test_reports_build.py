@@ -32,10 +32,11 @@ def built(tmp_path_factory):
 def test_everything_is_written(built):
     assert built.pdf.read_bytes().startswith(b"%PDF")
     tables = {path.name for path in built.tables}
-    stems = ("contrasts", "tasks", "robustness", "secondary", "checks", "power", "exclusions", "confounds", "cost")
+    stems = ("contrasts", "tasks", "ranking", "secondary", "checks", "power", "exclusions", "failures", "confounds",
+             "cost", "agreement", "robustness", "aggregates", "design")  # fmt: skip
     assert tables == {f"{stem}.{form}" for stem in stems for form in ("csv", "tex")} | {"scores.csv"}
     assert {path.name for path in built.figures} == {
-        f"{stem}.{form}" for stem in ("forest", "strips", "curves", "probes") for form in ("pdf", "png")
+        f"{stem}.{form}" for stem in ("forest", "ranks", "strips", "curves", "probes") for form in ("pdf", "png")
     }
     assert all(path.stat().st_size > 500 for path in built.figures)
 
