@@ -6,8 +6,9 @@ stops when it separates from 0 (group-sequential Welch, Holm over the ablations)
 is left (equivalence test at the repeated interval of level 1 - 2 alpha), when it cannot be judged, or at n_max.
 Controls stand outside the family: each is tested at alpha.
 
-Two guards hold a contrast open at a look: below five seeds a separation must exceed the margin, and below ten the
-spreads of the two arms must not differ by more than a factor of three; the last look ignores the second.
+Two guards hold a contrast open at a look: below five seeds a separation must exceed the margin, and below ten no rare
+failure may hide (spreads that differ by more than a factor of three, runs that fall into two groups); the last look
+ignores the second.
 """
 
 import math
@@ -30,7 +31,7 @@ from reports.sequential import (
     nominal_levels,
     repeated_p,
 )
-from reports.verdicts import FEW, SD_RATIO, STEADY, Conclusion, Contrast, Verdict, decide, not_estimable
+from reports.verdicts import FEW, Conclusion, Contrast, Verdict, decide, fooled, not_estimable
 
 Why = Literal["open", "separated", "no change", "n_max", "not estimable"]
 
@@ -196,7 +197,7 @@ def _evidence(numbers: Numbers, view: ScoreTable, *, last: bool) -> tuple[float,
     within = effect is not None and fewest >= FEW and effect.narrow.within(-margin, margin)
     if fewest < FEW and (effect is None or abs(effect.value) <= margin):
         p = math.nan
-    if numbers.sd_ratio > SD_RATIO and fewest < STEADY and not last:
+    if not last and fooled(view, numbers):
         return math.nan, False
     return p, within
 

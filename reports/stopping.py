@@ -219,8 +219,9 @@ def adaptive_method(conclusion: Conclusion) -> list[str]:
         "/ m with m not yet separated. p values are repeated p values: the smallest alpha at which the look's own "
         "boundary would have been crossed, times m. Intervals are repeated confidence intervals at the look where the "
         "change stopped. Changes closed as no change still count in m. Below ten seeds no change stops while the "
-        "arms' spreads differ by more than a factor of three; below five a separation must exceed the margin. "
-        "Estimates after an early stop overstate the size; a replication with fresh seeds is the unbiased number."
+        "arms' spreads differ by more than a factor of three or their runs fall into two groups; below five a "
+        "separation must exceed the margin. Estimates after an early stop overstate the size; a replication with "
+        "fresh seeds is the unbiased number."
     ]
 
 

@@ -265,9 +265,7 @@ def decide(
         bare = replace(bare, numbers=Numbers(variant=found.variant, tasks=found.tasks))
         return replace(bare, guards=(reason, *_guards(table, bare, alpha)))
     verdict = verdict or _verdict(bare, study.primary.margin, alpha)
-    fooled = found.sd_ratio > SD_RATIO or len(_clustered(table, found)) > len(found.tasks) / 3
-    provisional = fooled and min(found.n, found.n_base) < STEADY
-    decided = replace(bare, verdict=verdict, provisional=provisional)
+    decided = replace(bare, verdict=verdict, provisional=fooled(table, found))
     return replace(decided, guards=_guards(table, decided, alpha))
 
 
@@ -308,6 +306,12 @@ def _guards(table: ScoreTable, contrast: Contrast, alpha: float) -> tuple[str, .
         total = len([cell for cell in study.cells if cell.variant == found.variant.name])
         said.append(f"{contrast.missing} of {total} runs have no score yet")
     return tuple(said)
+
+
+def fooled(table: ScoreTable, found: Numbers) -> bool:
+    """May a rare failure hide in runs this few: do the arms' spreads differ, or fall their runs into two groups?"""
+    doubtful = found.sd_ratio > SD_RATIO or len(_clustered(table, found)) > len(found.tasks) / 3
+    return doubtful and min(found.n, found.n_base) < STEADY
 
 
 def _clustered(table: ScoreTable, found: Numbers) -> list[str]:
