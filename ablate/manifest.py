@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ablate.designs import record
 from ablate.store import Json, Store
 from envs import registry as env_registry
 
@@ -23,6 +24,7 @@ def manifest_of(plan: "Plan", store: Store) -> dict[str, Any]:
         **science(study, store),
         "cells": entries(one.cell for one in plan.main),
         **_tune(plan, store),
+        **({"design": record(study.design)} if study.design else {}),
         **({"adaptive": plan.adaptive.record(store)} if plan.adaptive else {}),
         "study_path": str(study.path),
         "study_yaml": study.text,

@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 from ablate.adaptive import Adaptive, resolved_adaptive
 from ablate.checks import check_fit, check_names, check_profiles, check_scale, checked_metrics
 from ablate.configs import InvalidValue, config_from_plain, config_to_plain, defaults, laid_over, typed
+from ablate.designs import design_drafts, resolved_design
 from ablate.interventions import ablation_drafts
 from ablate.problems import Problem, Problems, hint
 from ablate.schema import (
@@ -53,6 +54,7 @@ def resolve(tree: Tree) -> tuple[dict[str, Any] | None, list[Problem]]:
     baseline = _arm(sections.get("baseline"), ("baseline",), None, problems)
     controls: dict[str, Arm] = {}
     drafts: list[Draft] = []
+    design = None
     if baseline is not None:
         for name, entry in (sections.get("controls") or {}).items():
             control = _arm(entry, ("controls", name), baseline, problems)
@@ -64,6 +66,9 @@ def resolve(tree: Tree) -> tuple[dict[str, Any] | None, list[Problem]]:
             *ablation_drafts(ablations, baseline, problems),
             *control_drafts(controls, baseline),
         ]
+        adaptive_seeds = isinstance(sections.get("seeds"), AdaptiveSeeds)
+        design = resolved_design(sections.get("design"), ablations, drafts, problems, adaptive=adaptive_seeds)
+        drafts += design_drafts(design, drafts, baseline, problems)
     check_names(problems)
     variants = distinct(drafts, problems)
     tune = _tune(sections, seeds, drafts, problems)
@@ -91,6 +96,7 @@ def resolve(tree: Tree) -> tuple[dict[str, Any] | None, list[Problem]]:
         "variants": tuple(variants),
         "tune": tune,
         "adaptive": adaptive,
+        "design": design,
     }, []
 
 

@@ -202,6 +202,17 @@ class AblationEntry(_Section):
     """The components of a compound ablation and their values."""
 
 
+class DesignEntry(_Section):
+    """Which sets of ablations are made at once."""
+
+    kind: Literal["leave_one_out", "add_one_in", "pairwise", "fractional_factorial", "full_factorial"]
+    """Every design makes each ablation alone; what else it makes decides what it can show."""
+    factors: Annotated[list[str], MinLen(2)] | None = None
+    """The ablations that are combined; all of them unless given. Others stay as they are."""
+    resolution: Annotated[int, Ge(3), Le(7)] | None = None
+    """Of a fractional factorial: 3 mixes single changes with pairs, 4 pairs with pairs, from 5 on pairs are clear."""
+
+
 class Resources(_Section):
     """How cells are packed and placed; none of it changes a number."""
 
@@ -234,6 +245,8 @@ class StudyFile(_Section):
     metrics: Metrics = Metrics()
     ablations: dict[Name, AblationEntry] = {}
     controls: dict[Name, ControlEntry] = {}
+    design: DesignEntry | None = None
+    """Which sets of ablations are made at once; each alone unless given."""
     tune: TuneEntry | None = None
     """What is chosen per arm on seeds of its own; the report then shows every arm as is and retuned."""
     profiles: dict[Name, dict[str, Any]] = {}
@@ -281,6 +294,7 @@ def json_schema() -> dict[str, Any]:
     for entry in ("BaselineEntry", "ControlEntry"):  # a delta need not repeat what its base names
         definitions[entry].pop("required")
     definitions["TuneEntry"].pop("required")
+    definitions["DesignEntry"].pop("required")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "ablate study"}
 
 

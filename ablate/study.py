@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ablate.adaptive import Adaptive
     from ablate.tuning import Tune
     from ablate.variants import Variant
+    from reports.factorial import Design
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Study:
         variants: Baseline, ablations, controls; see ``ablate.variants.expand``.
         tune: What is chosen per arm on seeds of its own; None compares the arms as they are only.
         adaptive: When to look and add seeds, ``seeds`` being all that may be used; None trains all of them.
+        design: Which sets of ablations are made at once; None makes each alone.
         profiles: Names of the profiles the file offers.
         path: The file.
         profile: The chosen profile.
@@ -93,6 +95,7 @@ class Study:
     variants: "tuple[Variant, ...]"
     tune: "Tune | None"
     adaptive: "Adaptive | None"
+    design: "Design | None"
     profiles: tuple[str, ...]
     path: FilePath
     profile: str | None

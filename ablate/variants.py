@@ -34,7 +34,7 @@ class Variant:
 
     Attributes:
         name: ``baseline``, the ablation's name, ``VaryM[2]`` for one value of several, or the control's name.
-        role: What it is compared as.
+        role: What it is compared as; ``design`` are further arms of a design, several ablations at once.
         ablation: Name of the ablation it belongs to.
         part: The part in the paper's words.
         component: The component that changes; None where several do.
@@ -48,7 +48,7 @@ class Variant:
     """
 
     name: str
-    role: Literal["baseline", "ablation", "control"]
+    role: Literal["baseline", "ablation", "control", "design"]
     ablation: str | None
     part: str | None
     component: str | None

@@ -21,6 +21,8 @@ from reports.conduct_tables import (
 )
 from reports.curve_plots import learning_curves
 from reports.declared import post_hoc
+from reports.design_tables import design_tables
+from reports.designs import findings
 from reports.document import content
 from reports.effect_tables import main_table, task_table
 from reports.latex import write_latex
@@ -154,7 +156,8 @@ def all_tables(conclusion: Conclusion) -> dict[str, Table]:
         made.append(heterogeneity_table(conclusion))
     if profile_names(table):
         made.append(profile_table(table))
-    return {one.name: noted(one, conclusion) for one in made} | stopping_tables(conclusion)
+    combined = {one.name: one for one in design_tables(findings(table, conclusion.alpha))}
+    return {one.name: noted(one, conclusion) for one in made} | stopping_tables(conclusion) | combined
 
 
 def retuned_tables(retuned: Retuned) -> dict[str, Table]:

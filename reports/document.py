@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports.conduct_tables import moved
+from reports.design_tables import design_sentences
+from reports.designs import findings as answers_of_design
 from reports.profiles import profile_caption
 from reports.prose import banners, counts, design, limits, methods, reproduction
 from reports.ranking import heterogeneity_sentences, rank_sentences
@@ -62,6 +64,7 @@ def content(
         *_tasks(conclusion, figures, tables),
         *_across_tasks(conclusion, figures, tables),
         *_ranking(conclusion, figures, tables),
+        *_combined(conclusion, tables),
         *_curves(conclusion, figures, tables),
         *_mechanism(conclusion, figures, tables),
         *_power(conclusion, tables),
@@ -235,6 +238,16 @@ def _ranking(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Tabl
         *_figure_blocks(figures, "ranks", caption),
         *table_block(tables["ranking"]),
     ]
+
+
+def _combined(conclusion: Conclusion, tables: Mapping[str, Table]) -> list[Block]:
+    """Several changes at once; nothing where every change is made alone."""
+    found = answers_of_design(conclusion.table, conclusion.alpha)
+    if found is None:
+        return []
+    shown = [tables[name] for name in ("design_effects", "design_interactions") if name in tables]
+    said = text(*design_sentences(found, conclusion.table))
+    return [heading("Several changes at once"), *said, *(block for table in shown for block in table_block(table))]
 
 
 def _robustness(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]) -> list[Block]:

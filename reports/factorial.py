@@ -19,12 +19,13 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Setting = frozenset[str]
 Weights = dict[Setting, float]
 Kind = Literal["leave_one_out", "add_one_in", "pairwise", "fractional_factorial", "full_factorial"]
 
+BASELINE = "baseline"
 LETTERS = "ABCDEFG"
 MOST_FULL = 5
 """Changes of a full factorial: 32 settings."""
@@ -100,6 +101,45 @@ def fraction(factors: Sequence[str], resolution: int) -> Fraction | None:
     return min(
         (one for one in found if one.resolution >= resolution), key=lambda one: -len(one.generators), default=None
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A design of a study: which of its ablations are changes, and what it runs.
+
+    Attributes:
+        kind: As the study file calls it.
+        factors: The ablations that are made and not made, in the order of the file.
+        part: The fraction of a ``fractional_factorial``.
+    """
+
+    kind: Kind
+    factors: tuple[str, ...]
+    part: Fraction | None = None
+
+    @property
+    def arms(self) -> dict[Setting, str]:
+        """Every setting and the variant that runs it; the baseline first, then by number of changes."""
+        return {one: self.name(one) for one in settings(self.kind, self.factors, self.part)}
+
+    @property
+    def regular(self) -> tuple[Setting, ...]:
+        """The settings that main effects and interactions are averaged over: none below a fraction."""
+        if self.kind == "full_factorial":
+            return tuple(subsets(self.factors))
+        return self.part.settings if self.part else ()
+
+    def name(self, setting: Setting) -> str:
+        """``NoA+NoB``: the changes that are made, in the order of the file."""
+        return "+".join(one for one in self.factors if one in setting) or BASELINE
+
+
+def parse_design(raw: Mapping[str, Any] | None) -> Design | None:
+    """The manifest's ``design``; None for a study that makes every ablation alone."""
+    if raw is None:
+        return None
+    factors, generators = tuple(raw["factors"]), tuple(raw.get("generators") or ())
+    return Design(raw["kind"], factors, Fraction(factors, generators) if generators else None)
 
 
 def settings(kind: Kind, factors: Sequence[str], part: Fraction | None = None) -> tuple[Setting, ...]:

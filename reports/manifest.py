@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from reports.factorial import Design, parse_design
 from reports.looks import Looks, parse_looks
 from reports.tune import Tune, parse_tune
 
@@ -49,10 +50,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Baseline, ablation variant or control."""
+    """Baseline, ablation variant, control, or an arm of a design that makes several ablations at once."""
 
     name: str
-    role: Literal["baseline", "ablation", "control"]
+    role: Literal["baseline", "ablation", "control", "design"]
     label: str
     part: str | None
     component: str | None
@@ -92,6 +93,7 @@ class Manifest:
     study_yaml: str
     created: str
     tune: Tune | None = None
+    design: Design | None = None
     looks: Looks | None = None
 
     @cached_property
@@ -176,6 +178,7 @@ def _manifest(raw: Mapping[str, Any]) -> Manifest:
         study_yaml=raw.get("study_yaml") or "",
         created=raw.get("created") or "",
         tune=parse_tune(raw.get("tune")),
+        design=parse_design(raw.get("design")),
         looks=parse_looks(raw.get("adaptive")),
     )
 

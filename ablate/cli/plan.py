@@ -9,6 +9,7 @@ from ablate.cli.inputs import as_json, selects, takes_store, takes_study
 from ablate.cli.output import columns, duration, print_json
 from ablate.cli.seeds_ahead import adaptive_data, adaptive_lines
 from ablate.decisions import chosen_text
+from ablate.designs import design_data, design_lines
 from ablate.plan import CONFOUNDS, Plan, PlannedCell, make_plan
 from ablate.select import chosen
 from ablate.store import Store
@@ -63,6 +64,7 @@ def lines(plan: Plan, picked: list[PlannedCell], store: Store) -> list[str]:
         *_confounds(plan, names),
         "",
         f"Cells  {summary(plan)}",
+        *design_lines(study),
         *tuning_lines(plan),
         *adaptive_lines(plan),
         *_picked(plan, picked),
@@ -226,6 +228,7 @@ def as_data(plan: Plan, picked: list[PlannedCell]) -> dict[str, Any]:
         "spread": {study.tasks[task].label: value for task, value in plan.spread.items()},
         "warnings": list(plan.warnings),
         **_tune_data(plan),
+        **design_data(study),
         **adaptive_data(plan),
     }
 

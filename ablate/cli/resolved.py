@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.configs import config_to_plain
+from ablate.designs import record
 from ablate.store import Store
 from ablate.study import Study, load
 from ablate.variants import Variant
@@ -29,6 +30,7 @@ def study_data(study: Study) -> dict[str, Any]:
         "resources": study.resources.model_dump(),
         **_tune_data(study),
         **_adaptive_data(study),
+        **({"design": record(study.design)} if study.design else {}),
         "variants": {one.name: variant_data(one) for one in study.variants},
     }
 
