@@ -15,6 +15,8 @@ from reports.verdicts import Conclusion
 
 _DRAWS = 2_000
 _LEAST = 3
+LEAST_RUNS = 5
+"""Runs per task below which there are no bootstrap intervals."""
 
 
 def normalised(conclusion: Conclusion, variant: Variant) -> list[Scores] | None:
@@ -85,8 +87,8 @@ def aggregate_table(conclusion: Conclusion) -> Table:
     caption = (
         f"Aggregates over all runs and tasks, secondary and for comparison with other papers; {unit_text(conclusion)}. "
         f"Intervals are {1 - conclusion.alpha:.0%} percentile bootstrap intervals of runs resampled within their task, "
-        "stretched about the estimate by \u221a(n/(n \u2212 1)). The interquartile mean does not see one task of "
-        "several collapse; the verdicts follow the mean."
+        f"stretched about the estimate by \u221a(n/(n \u2212 1)), from {LEAST_RUNS} runs on. The interquartile mean "
+        "does not see one task of several collapse; the verdicts follow the mean."
     )
     return Table("aggregates", caption, columns_of(spec, cells), records, (1,))
 
@@ -103,8 +105,9 @@ def _line(
         estimate = point(AGGREGATES[name], scores)
         ends = stretched(estimate, sampled, fewest, 1 - conclusion.alpha)
         places = decimals((ends.high - ends.low) / 4, most=3)
-        cells += [fixed(estimate, places), interval(ends, places)]
+        few = fewest < LEAST_RUNS
+        cells += [fixed(estimate, places), "" if few else interval(ends, places)]
         key = name.replace(" ", "_")
-        record |= {key: estimate, **ends_of(key, ends)}
+        record |= {key: estimate, **ends_of(key, None if few else ends)}
     record["IQM_fractional"] = fractional_iqm(np.concatenate(scores))
     return cells, record

@@ -13,7 +13,7 @@ from reports.power import detectable_effect
 from reports.scores import Run, ScoreTable
 from reports.stats import clopper_pearson
 from reports.tables import Kind, Table, Value, columns_of
-from reports.verdicts import Conclusion
+from reports.verdicts import FEW, Conclusion
 
 CONFOUNDS = {
     "parameters": "parameters",
@@ -198,9 +198,9 @@ def failure_table(table: ScoreTable) -> Table:
     for variant in table.manifest.variants:
         runs = [run for run in table.runs if run.cell.variant == variant.name and run.scored]
         failed = sum(run.state == "failed" for run in runs)
-        rate = clopper_pearson(failed, len(runs)) if runs else None
+        rate = clopper_pearson(failed, len(runs)) if len(runs) >= FEW else None
         cells.append(
-            [variant.name, str(failed), str(len(runs)), f"{100 * failed / len(runs):.0f}" if runs else NONE,
+            [variant.name, str(failed), str(len(runs)), f"{100 * failed / len(runs):.0f}" if rate else NONE,
              f"[{100 * rate.low:.1f}, {100 * rate.high:.0f}]" if rate else ""]
         )  # fmt: skip
         records.append(
@@ -212,7 +212,7 @@ def failure_table(table: ScoreTable) -> Table:
     ]  # fmt: skip
     caption = (
         "Failure rates with Clopper-Pearson intervals over all runs of an arm. Rates below about 3/n are invisible: no "
-        "failure seen is no proof of none."
+        f"failure seen is no proof of none, and below {FEW} runs no rate is claimed."
     )
     return Table("failures", caption, columns_of(spec, cells), records, (1,))
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.aggregate_tables import normalised, ranged
+from reports.aggregate_tables import LEAST_RUNS, normalised, ranged
 from reports.aggregates import Draws, profile, profile_band
 from reports.manifest import Variant
 from reports.plots import NAME
@@ -24,7 +24,7 @@ def performance_profiles(conclusion: Conclusion) -> list[Figure]:
     """A panel per variant, the baseline in black in each; nothing below five tasks."""
     study = conclusion.table.manifest
     base = normalised(conclusion, study.baseline)
-    if len(study.tasks) < LEAST_TASKS or base is None:
+    if len(study.tasks) < LEAST_TASKS or base is None or conclusion.runs_per_arm[1] < LEAST_RUNS:
         return []
     arms = [(row.variant, normalised(conclusion, row.variant)) for row in conclusion.ranked]
     shown = [(variant, scores) for variant, scores in arms if scores is not None]

@@ -87,8 +87,8 @@ def heterogeneity_table(conclusion: Conclusion) -> Table:
     level = f"[{1 - conclusion.alpha:.0%}]"
     unit = ", %" if percent else ""
     spec: list[tuple[str, Kind]] = [
-        ("change", "name"), (f"effect{unit}", "decimal"), ("lowest task", "left"), ("highest task", "left"),
-        ("leaving one out", "left"), ("if tasks were a sample", "left"), ("p", "right"), ("driven by", "left"),
+        ("change", "name"), (f"effect{unit}", "decimal"), ("over tasks", "left"), ("leaving one out", "left"),
+        (f"if tasks were a sample {level}", "left"), ("p", "right"), ("driven by", "left"),
     ]  # fmt: skip
     labels = [task.label for task in study.tasks]
     found = [(row, row.numbers.spread) for row in rows if row.numbers.spread is not None]
@@ -96,11 +96,17 @@ def heterogeneity_table(conclusion: Conclusion) -> Table:
     records = [_spread_record(conclusion, row, spread, labels) for row, spread in found]
     caption = (
         "How much the tasks disagree. The range is over single tasks; leaving one out gives the smallest and the "
-        f"largest effect with any one task removed. The last interval {level} asks another question than the main "
+        "largest effect with any one task removed. The last interval asks another question than the main "
         "result, what other tasks like these would show, with T \u2212 1 degrees of freedom. A change is driven by a "
         "task without which at most half of its effect is left."
     )
     return Table("heterogeneity", caption, columns_of(spec, cells), records)
+
+
+def driving(row: Contrast) -> int | None:
+    """The task that makes a finding; only findings can be driven by one."""
+    spread = row.numbers.spread
+    return spread.driver if spread is not None and row.verdict in ("hurts", "helps") else None
 
 
 def _unit(conclusion: Conclusion) -> float:
@@ -110,15 +116,14 @@ def _unit(conclusion: Conclusion) -> float:
 def _spread_cells(conclusion: Conclusion, row: Contrast, spread: TaskSpread, labels: list[str]) -> list[str]:
     factor = _unit(conclusion)
     places = decimals(factor * spread.sample.se, most=1 if conclusion.in_percent else 4)
-    low, high = (pick(range(len(labels)), key=spread.effects.__getitem__) for pick in (min, max))
     without = [change.value for change in spread.without]
+    driver = driving(row)
     return [
         row.variant.name, effect_text(row, conclusion.in_percent)[0],
-        f"{fixed(factor * spread.effects[low], places)} ({labels[low]})",
-        f"{fixed(factor * spread.effects[high], places)} ({labels[high]})",
+        f"{fixed(factor * min(spread.effects), places)} to {fixed(factor * max(spread.effects), places)}",
         f"{fixed(factor * min(without), places)} to {fixed(factor * max(without), places)}",
         interval(spread.sample.interval(1 - conclusion.alpha), places, factor),
-        p_value(spread.sample.p), labels[spread.driver] if spread.driver is not None else NONE,
+        p_value(spread.sample.p), labels[driver] if driver is not None else NONE,
     ]  # fmt: skip
 
 
@@ -132,7 +137,7 @@ def _spread_record(conclusion: Conclusion, row: Contrast, spread: TaskSpread, la
         "variant": row.variant.name, "effect": factor * spread.sample.value,
         **ends("tasks_as_sample", spread.sample.interval(1 - conclusion.alpha)),
         "p_tasks_as_sample": spread.sample.p, "df_tasks_as_sample": spread.sample.df,
-        "driven_by": labels[spread.driver] if spread.driver is not None else None,
+        "driven_by": labels[driver] if (driver := driving(row)) is not None else None,
     }  # fmt: skip
     for label, effect, change in zip(labels, spread.effects, spread.without, strict=True):
         record |= {f"effect[{label}]": factor * effect, f"without[{label}]": factor * change.value}
@@ -145,14 +150,14 @@ def heterogeneity_sentences(conclusion: Conclusion) -> list[str]:
     study, factor = conclusion.table.manifest, _unit(conclusion)
     said = []
     for row in conclusion.ranked:
-        spread = row.numbers.spread
-        if spread is None or spread.driver is None or row.verdict not in ("hurts", "helps"):
+        spread, driver = row.numbers.spread, driving(row)
+        if spread is None or driver is None:
             continue
-        rest = spread.without[spread.driver]
+        rest = spread.without[driver]
         places = decimals(factor * spread.sample.se, most=1 if conclusion.in_percent else 4)
         unit = "%" if conclusion.in_percent else f" {row.numbers.unit}"
         said.append(
-            f"{row.variant.name} is driven by {study.tasks[spread.driver].label}: without it "
+            f"{row.variant.name} is driven by {study.tasks[driver].label}: without it "
             f"{fixed(factor * rest.value, places)}{unit} {interval(rest.interval, places, factor)}."
         )
     return said

@@ -2,6 +2,7 @@
 
 import math
 
+from reports.evidence import evalue
 from reports.notation import NONE, fixed, p_value
 from reports.robustness import ALTERNATIVES, Direction
 from reports.tables import Kind, Table, Value, columns_of
@@ -28,7 +29,7 @@ def robustness_table(conclusion: Conclusion) -> Table:
         )  # fmt: skip
         records.append(
             {"variant": row.variant.name, "p": row.p, "p_holm": row.p_holm, "p_permutation": found.p_permutation,
-             "hedges_g": found.hedges, "rho": found.rho, "sd_ratio": found.sd_ratio}
+             "hedges_g": found.hedges, "rho": found.rho, "sd_ratio": found.sd_ratio, "e_value": _evalue(row)}
         )  # fmt: skip
     caption = (
         "The primary contrasts under other statistics. Permutation p is exact up to 8 runs per arm and shown from 5. "
@@ -36,6 +37,12 @@ def robustness_table(conclusion: Conclusion) -> Table:
         "intervals treat runs as unpaired whatever it is. An SD ratio above 3 makes a verdict provisional below ten."
     )
     return Table("robustness", caption, columns_of(spec, cells), records)
+
+
+def _evalue(row: Contrast) -> float | None:
+    """E-value with prior variance 1, for one task."""
+    tasks = row.numbers.tasks
+    return evalue(tasks[0].scores, tasks[0].base) if len(tasks) == 1 and row.numbers.difference is not None else None
 
 
 def agreement_table(conclusion: Conclusion) -> Table:

@@ -52,6 +52,8 @@ def subject_of(variant: Variant) -> str:
 def failures(contrast: Contrast) -> str:
     """S9: how many runs failed, and the rate that is compatible with it."""
     n = sum(len(task.scores) for task in contrast.numbers.tasks)
+    if n < FEW:
+        return f"{contrast.failures} of {n} runs failed and score the floor."
     rate = clopper_pearson(contrast.failures, n)
     share = contrast.failures / n
     return (

@@ -1,5 +1,6 @@
 """Effects by task: a heat map of changes against tasks, numbers printed, cells hatched that may be 0."""
 
+import math
 from collections.abc import Sequence
 
 import matplotlib as mpl
@@ -46,7 +47,7 @@ def heat_map(conclusion: Conclusion) -> list[Figure]:
         side.set_visible(False)
     _rule(axes, rows, len(tasks))
     unit = "% of the baseline" if conclusion.in_percent else "between-seed SD"
-    ends = f"\u00b1{fixed(reach, decimals(reach / 10))}"
+    ends = f"\u00b1{fixed(reach, 0 if conclusion.in_percent else 1)}"
     said = f"effect in {unit}; colours end at {ends}, orange is worse; hatched: the interval contains 0"
     made.text(0.27, 0.06 / height, said, va="bottom", color=GREY, fontsize=6.2)
     return [made]
@@ -70,7 +71,8 @@ def _open(ends: Interval) -> bool:
 def _reach(conclusion: Conclusion, values: Sequence[float]) -> float:
     """Where the colours end: the 95 % point of the sizes, at least twice the margin."""
     least = 200 * conclusion.table.manifest.primary.margin if conclusion.in_percent else 1.0
-    return max(least, float(np.quantile(np.abs(values), 0.95))) if values else least
+    widest = max(least, float(np.quantile(np.abs(values), 0.95))) if values else least
+    return 5 * math.ceil(widest / 5) if conclusion.in_percent else widest
 
 
 def _draw(
@@ -87,11 +89,9 @@ def _draw(
             box = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=color, edgecolor="white", lw=0.8)
             axes.add_patch(box)
             if uncertain:
-                axes.add_patch(
-                    Rectangle(
-                        (x - 0.47, y - 0.44), 0.94, 0.88, fill=False, hatch="////", edgecolor=(0, 0, 0, 0.16), lw=0
-                    )
-                )
+                hatched = Rectangle((x - 0.47, y - 0.44), 0.94, 0.88, fill=False, hatch="////", ec="#9a9a9a", lw=0)
+                hatched.set_hatch_linewidth(0.35)
+                axes.add_patch(hatched)
             dark = np.isfinite(value) and abs(value) > 0.72 * reach
             ink = "white" if dark else INK if np.isfinite(value) else GREY
             axes.text(x, y, text, ha="center", va="center", fontsize=size, color=ink)

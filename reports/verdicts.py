@@ -339,9 +339,10 @@ def _provisional(table: ScoreTable, contrast: Contrast) -> str:
         reasons.append(f"the runs of {', '.join(clustered)} fall into two groups")
     runs = sum(len(task.scores) for task in found.tasks)
     rate = clopper_pearson(contrast.failures, runs)
+    possible = f": rates of {rate.low:.0%} to {rate.high:.0%} are possible" if runs >= FEW else ""
     return (
         f"{' and '.join(reasons)}: provisional below n = {STEADY}, a rare failure could hide "
-        f"({contrast.failures} of {runs} runs failed: rates of {rate.low:.0%} to {rate.high:.0%} are possible)"
+        f"({contrast.failures} of {runs} runs failed{possible})"
     )
 
 
