@@ -21,6 +21,7 @@ from reports.conduct_tables import (
 )
 from reports.curve_plots import learning_curves
 from reports.declared import post_hoc
+from reports.design_plots import design_effects, design_runs
 from reports.design_tables import design_tables
 from reports.designs import findings
 from reports.document import content
@@ -182,6 +183,8 @@ def _drawers(conclusion: Conclusion) -> dict[str, Callable[[], list[Figure]]]:
         "strips": lambda: strips(conclusion),
         "curves": lambda: [page for task in tasks for page in learning_curves(conclusion, task)],
         "performance": lambda: performance_profiles(conclusion),
+        "design_runs": lambda: design_runs(conclusion),
+        "design_effects": lambda: design_effects(conclusion),
         "probes": lambda: [page for task in tasks for page in probes(conclusion.table, task)],
         "profiles": lambda: [page for task in tasks for page in profile_pages(conclusion.table, task)],
     }

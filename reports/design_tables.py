@@ -10,7 +10,7 @@ from reports.stats import Interval
 from reports.tables import Kind, Table, Value, columns_of
 
 ROMAN = {3: "III", 4: "IV", 5: "V", 6: "VI", 7: "VII"}
-_TITLES: dict[What, str] = {
+TITLES: dict[What, str] = {
     "alone": "on the full method",
     "last": "on the stripped method",
     "gap": "their difference",
@@ -18,6 +18,13 @@ _TITLES: dict[What, str] = {
     "shapley": "Shapley value",
     "interaction": "interaction",
     "shapley_interaction": "Shapley interaction",
+}
+"""Question -> heading of its column."""
+_NAMES = {
+    "add_one_in": "An add-one-in",
+    "pairwise": "A pairwise",
+    "fractional_factorial": "A fractional factorial",
+    "full_factorial": "A full factorial",
 }
 _EFFECTS: tuple[What, ...] = ("alone", "last", "gap", "main", "shapley")
 _PAIRS: tuple[What, ...] = ("interaction", "shapley_interaction")
@@ -51,7 +58,7 @@ def _table(name: str, found: Findings, asked: Sequence[What], rows: Sequence[tup
     mixed = any(twins.values())
     spec: list[tuple[str, Kind]] = [("changes" if name.endswith("interactions") else "change", "name")]
     for what in shown:
-        spec.append((_TITLES[what] + (", %" if found.relative else ""), "left"))
+        spec.append((TITLES[what] + (", %" if found.relative else ""), "left"))
         spec += [("p (Holm)", "right")] if what in _TESTED else []
     spec += [("mixed with", "name")] if mixed else []
     cells = []
@@ -117,9 +124,8 @@ def design_sentences(found: Findings, table: ScoreTable) -> list[str]:
     design = found.design
     runs = [len(table.scores(name, task)) for name in design.arms.values() for task in range(len(table.manifest.tasks))]
     seeds = f"{min(runs)}" if min(runs) == max(runs) else f"{min(runs)} to {max(runs)}"
-    title = design.kind.replace("_", " ")
     said = [
-        f"A {title} design of {plural(len(design.factors), 'change')} ({', '.join(design.factors)}): "
+        f"{_NAMES[design.kind]} design of {plural(len(design.factors), 'change')} ({', '.join(design.factors)}): "
         f"{plural(len(design.arms), 'setting')}, {seeds} scored runs each on every task."
     ]
     if design.part is not None:
@@ -151,7 +157,7 @@ def _sum(found: Findings) -> list[str]:
     places = decimals(factor * found.total.estimate.se, most=1 if found.relative else 6)
     added = fixed(factor * sum(one.estimate.value for one in values.values()), places)
     whole = answer_text(found, found.total)
-    return [f"The Shapley values add up to {added}{unit}; all changes at once make {whole}{unit} of the full method."]
+    return [f"The Shapley values add up to {added}{unit}, as they must: all changes at once have {whole}{unit}."]
 
 
 def _interacting(found: Findings) -> list[str]:

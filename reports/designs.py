@@ -211,7 +211,8 @@ def _questions(design: Design, there: set[Setting]) -> tuple[dict[What, Asked], 
         ask("interaction", _told_apart(design, pairs), lambda pair: factorial.interaction(pair, run))
         if design.kind == "full_factorial":
             ask("shapley", singles, lambda one: factorial.shapley(one[0], design.factors))
-            ask("shapley_interaction", pairs, lambda pair: factorial.shapley_interaction(pair, design.factors))
+            if len(design.factors) > 3:  # with fewer all orders weigh the settings of the others alike
+                ask("shapley_interaction", pairs, lambda pair: factorial.shapley_interaction(pair, design.factors))
     elif run:
         fitted, note = _fitted(design, sorted(there, key=lambda one: (len(one), sorted(one))))
         found |= fitted

@@ -64,7 +64,7 @@ def content(
         *_tasks(conclusion, figures, tables),
         *_across_tasks(conclusion, figures, tables),
         *_ranking(conclusion, figures, tables),
-        *_combined(conclusion, tables),
+        *_combined(conclusion, figures, tables),
         *_curves(conclusion, figures, tables),
         *_mechanism(conclusion, figures, tables),
         *_power(conclusion, tables),
@@ -240,14 +240,24 @@ def _ranking(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Tabl
     ]
 
 
-def _combined(conclusion: Conclusion, tables: Mapping[str, Table]) -> list[Block]:
+def _combined(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]) -> list[Block]:
     """Several changes at once; nothing where every change is made alone."""
     found = answers_of_design(conclusion.table, conclusion.alpha)
     if found is None:
         return []
     shown = [tables[name] for name in ("design_effects", "design_interactions") if name in tables]
-    said = text(*design_sentences(found, conclusion.table))
-    return [heading("Several changes at once"), *said, *(block for table in shown for block in table_block(table))]
+    every = "Every run of every setting: a dot is one training run, a cross a failed run at its floor, a bar the mean."
+    effects = (
+        "What each change does on the full and on the stripped method and on average over the settings of the others, "
+        f"and what pairs do beyond the sum of both. Bars are {found.level:.0%} intervals for one row alone."
+    )
+    return [
+        heading("Several changes at once"),
+        *text(*design_sentences(found, conclusion.table)),
+        *_figure_blocks(figures, "design_effects", effects),
+        *(block for table in shown for block in table_block(table)),
+        *_figure_blocks(figures, "design_runs", every),
+    ]
 
 
 def _robustness(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]) -> list[Block]:

@@ -22,7 +22,8 @@ NAME = 28
 """Characters of a variant's name that fit beside a row."""
 _TWO_LINES = 14
 """Up to this many rows a row also shows what changed."""
-_PANELS_ACROSS = 3
+PANELS_ACROSS = 3
+"""Tasks of one figure."""
 
 
 def forest(conclusion: Conclusion) -> Figure:
@@ -162,12 +163,13 @@ def strips(conclusion: Conclusion) -> list[Figure]:
     variants = [table.manifest.baseline, *(row.variant for row in conclusion.ranked)]
     tasks = range(len(table.manifest.tasks))
     return [
-        _strip_page(table, variants, tasks[start : start + _PANELS_ACROSS])
-        for start in range(0, len(tasks), _PANELS_ACROSS)
+        strip_page(table, variants, tasks[start : start + PANELS_ACROSS])
+        for start in range(0, len(tasks), PANELS_ACROSS)
     ]
 
 
-def _strip_page(table: ScoreTable, variants: Sequence[Variant], tasks: Sequence[int]) -> Figure:
+def strip_page(table: ScoreTable, variants: Sequence[Variant], tasks: Sequence[int]) -> Figure:
+    """Every run of some variants on up to three tasks."""
     height = (0.24 if len(variants) <= _TWO_LINES else 0.19) * len(variants) + 0.75
     made = figure(WIDTH, height)
     bottom, top = 0.42 / height, 1 - 0.25 / height

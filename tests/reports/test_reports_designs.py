@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 from report_cells import Arm, write_study
 
+from reports.assemble import build
+from reports.design_plots import design_effects, design_runs
 from reports.design_tables import design_sentences, design_tables
 from reports.designs import findings
 from reports.factorial import Design, Fraction, alone, fraction, interaction, main_effect, shapley, subsets, value
 from reports.scores import load
 from reports.stats import relative_effect, welch
+from reports.style import styled
+from reports.verdicts import conclude
 
 ABC = ("NoA", "NoB", "NoC")
 
@@ -148,3 +152,27 @@ def test_tasks_count_equally_and_narrow_the_error(tmp_path):
     ratio = one.of("main")["NoA",].estimate.se / six.of("main")["NoA",].estimate.se
     assert math.sqrt(6) / 2 < ratio < 2 * math.sqrt(6)
     assert set(alone("NoA")) <= set(design.arms)
+
+
+def test_figures_show_every_run_and_every_answer(full, tmp_path):
+    conclusion = conclude(full)
+    with styled():
+        (runs,), (effects,) = design_runs(conclusion), design_effects(conclusion)
+        texts = [one.get_text() for axes in effects.axes for one in axes.texts]
+        dots = [line for axes in effects.axes for line in axes.lines if line.get_marker() == "o"]
+    names = [one.get_text() for one in runs.axes[0].get_yticklabels()]
+    assert names == list(full.manifest.design.arms.values())
+    assert len(dots) == 3 * 4 + 3  # alone, last, main and Shapley of each change; three pairs
+    assert "NoA \u00d7 NoB" in texts and texts.count("Shapley value") == 3
+    plain = conclude(load(write_study(tmp_path, [Arm("baseline", role="baseline"), Arm("NoA", 0.8)])))
+    assert design_runs(plain) == design_effects(plain) == []
+
+
+def test_the_report_gets_a_section_with_tables_and_figures(tmp_path):
+    study(tmp_path, Design("add_one_in", ABC), pair=0.2)
+    paths = build(tmp_path / "manifest.json", tmp_path / "out")
+    written = {path.name for path in (*paths.tables, *paths.figures)}
+    assert {"design_effects.csv", "design_effects.tex", "design_effects.pdf", "design_runs.png"} <= written
+    assert [row.variant.name for row in paths.conclusion.contrasts] == list(
+        ABC
+    )  # the verdicts stay those of each alone
