@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?= studies/sapg_ablations.yaml
 
-.PHONY: setup run test check slow clean
+.PHONY: setup run test check slow simulations clean
 
 setup: $(VENV)/ready
 
@@ -29,6 +29,10 @@ test: check
 
 slow: setup
 	$(BIN)/python -m pytest -m slow
+
+# Writes what it finds into docs/statistics.md; a few minutes on one core.
+simulations: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m simulation tests/simulations
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

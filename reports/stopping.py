@@ -231,8 +231,14 @@ _NOTE = (
 )
 
 
+_DESCRIBED = (
+    " Seeds were added while looking: intervals and p of this table are those of a fixed number of seeds and describe; "
+    "what is decided is decided by the looks."
+)
+_DESCRIBES = ("ranking", "tasks", "robustness", "heterogeneity", "secondary", "aggregates", "agreement")
+
+
 def noted(table: Table, conclusion: Conclusion) -> Table:
-    """The main table with what a reader must know of its intervals where seeds were adaptive."""
-    if conclusion.course is None or table.name != "contrasts":
-        return table
-    return replace(table, caption=table.caption + _NOTE)
+    """A table with what a reader must know of its intervals where seeds were adaptive."""
+    note = {"contrasts": _NOTE, **dict.fromkeys(_DESCRIBES, _DESCRIBED)}.get(table.name, "")
+    return replace(table, caption=table.caption + note) if conclusion.course is not None else table
