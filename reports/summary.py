@@ -2,6 +2,7 @@
 
 from reports.notation import FIGURE_SPACE, POINT_SPACE
 from reports.prose import banners, counts, design, limits
+from reports.ranking import heterogeneity_sentences, rank_sentences
 from reports.retuned import Retuned, changed_verdicts, retuned_sentences, retuned_table, tuning_table
 from reports.sentences import sentence
 from reports.stopping import stopping_sentences, stopping_table
@@ -20,6 +21,7 @@ def summary(conclusion: Conclusion, main: Table, retuned: Retuned | None = None)
     lines += [f"> **Note:** {_line(note)}" for note in notes] + [""]
     lines += [*_table(main), "", "## What the data say", ""]
     lines += [f"- {_line(sentence(conclusion, row))}" for row in conclusion.ranked]
+    lines += [f"- {_line(said)}" for said in (*rank_sentences(conclusion), *heterogeneity_sentences(conclusion))]
     if retuned is not None:
         lines += ["", "## Retuned", "", *(f"- {_line(one)}" for one in retuned_sentences(retuned)), ""]
         lines += [*_table(retuned_table(retuned)), "", *_table(tuning_table(retuned))]

@@ -1,4 +1,8 @@
 import dataclasses
+import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -139,6 +143,62 @@ def test_the_order_of_variants_changes_nothing(tmp_path):
         assert (row.p_holm, row.verdict, row.rank, row.answers) == (same.p_holm, same.verdict, same.rank, same.answers)
         assert row.numbers.p_permutation == same.numbers.p_permutation
         assert row.numbers.percent == same.numbers.percent
+
+
+def test_the_order_of_tasks_changes_nothing(tmp_path):
+    scores = {"baseline": noisy(1.0, tasks=3), "A": noisy(0.7, seed=1, tasks=3), "B": noisy(0.95, seed=2, tasks=3)}
+    plain = with_scores(tmp_path / "a", scores)
+    turned = with_scores(tmp_path / "b", {name: rows[::-1] for name, rows in scores.items()})
+    for one, two in zip(plain.contrasts, turned.contrasts, strict=True):
+        assert one.numbers.percent.value == pytest.approx(two.numbers.percent.value)
+        assert one.numbers.percent.interval.low == pytest.approx(two.numbers.percent.interval.low)
+        assert one.p_holm == pytest.approx(two.p_holm)
+        assert one.numbers.superiority_interval.low == pytest.approx(two.numbers.superiority_interval.low)
+        assert (one.verdict, one.rank) == (two.verdict, two.rank)
+        assert one.numbers.spread.effects == pytest.approx(two.numbers.spread.effects[::-1])
+
+
+def test_a_negated_metric_that_is_lower_is_better_changes_nothing(tmp_path):
+    """The table flips costs at load; a table of negated scores is what a return would have given."""
+    arms = [BASE, Arm("A", 0.6), Arm("B", 1.1)]
+    up = write_study(tmp_path / "up", arms, points=5, probes=False, score_range=(-1.0, 3.0))
+    down = write_study(
+        tmp_path / "down", arms, points=5, probes=False, score_range=(-3.0, 1.0), primary={"goal": "min"}
+    )
+    for cell in down["cells"]:
+        source = tmp_path / "up" / "cells" / cell["hash"] / "metrics.jsonl"
+        rows = [json.loads(line) for line in source.read_text().splitlines()]
+        text = "".join(json.dumps(row | {"eval/return": -row["eval/return"]}) + "\n" for row in rows)
+        (tmp_path / "down" / "cells" / cell["hash"] / "metrics.jsonl").write_text(text)
+    for one, two in zip(*(conclude(load(manifest)).contrasts for manifest in (up, down)), strict=True):
+        assert one.numbers.percent == two.numbers.percent
+        assert (one.verdict, one.p_holm, one.rank, one.answers) == (two.verdict, two.p_holm, two.rank, two.answers)
+
+
+def test_g20_no_number_depends_on_the_number_of_threads():
+    code = """
+import hashlib, numpy as np
+from reports.aggregates import iqm, resampled, resampled_means
+from reports.bands import sup_t_band
+from reports.permutation import permutation_p
+x, y = np.random.default_rng(0).normal(size=(2, 12, 200))
+tasks = list(x[:, :6].T)
+band = sup_t_band(x, y, np.random.default_rng(1))
+found = [resampled([iqm], tasks, np.random.default_rng(1), 500), resampled_means(tasks, np.random.default_rng(2), 500),
+         band.low, band.high, np.array([permutation_p([(x[:, 0], y[:, 0])], [1.0], np.random.default_rng(3))])]
+print(hashlib.sha256(b"".join(one.tobytes() for one in found)).hexdigest())
+"""
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for threads in ("1", "4")
+    }
+    assert len(digests) == 1
 
 
 def test_a_constant_added_to_scores_and_floor_changes_nothing(tmp_path):
