@@ -43,6 +43,7 @@ from reports.robustness_tables import agreement_table, robustness_table
 from reports.scores import load
 from reports.secondary import secondary_table
 from reports.stopping import noted, stopping_tables
+from reports.stopping_plots import funnels
 from reports.style import save, styled
 from reports.summary import summary
 from reports.tables import Table, Value, to_csv, write_csv
@@ -183,6 +184,7 @@ def _drawers(conclusion: Conclusion) -> dict[str, Callable[[], list[Figure]]]:
         "strips": lambda: strips(conclusion),
         "curves": lambda: [page for task in tasks for page in learning_curves(conclusion, task)],
         "performance": lambda: performance_profiles(conclusion),
+        "stopping": lambda: funnels(conclusion),
         "design_runs": lambda: design_runs(conclusion),
         "design_effects": lambda: design_effects(conclusion),
         "probes": lambda: [page for task in tasks for page in probes(conclusion.table, task)],

@@ -67,7 +67,7 @@ def content(
         *_combined(conclusion, figures, tables),
         *_curves(conclusion, figures, tables),
         *_mechanism(conclusion, figures, tables),
-        *_power(conclusion, tables),
+        *_power(conclusion, figures, tables),
         *_robustness(conclusion, figures, tables),
         *_conduct(conclusion, tables),
         *(long if len(findings) > _ON_COVER else []),
@@ -111,6 +111,13 @@ def _notes(row: Contrast) -> list[str]:
     """Guards of a row that its sentence does not say already."""
     guards = row.guards if row.effect is not None else row.guards[1:]
     return [guard for guard in guards if not guard.startswith(("few seeds", "the baseline is not reliably"))]
+
+
+_FUNNEL = (
+    "Estimate and repeated interval of every change at each look it was compared at. The filled dot is where it "
+    "stopped, for the reason named; grey lines are the planned looks, the band is the margin. Repeated intervals hold "
+    "at all looks together; scales differ between panels."
+)
 
 
 def breakable(text: str) -> str:
@@ -311,11 +318,12 @@ def _profiles(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Tab
     return [*_figure_blocks(figures, "profiles", caption), *table_block(tables["profiles"])]
 
 
-def _power(conclusion: Conclusion, tables: Mapping[str, Table]) -> list[Block]:
+def _power(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]) -> list[Block]:
     if conclusion.course is not None:
         return [
             heading("Seeds and stopping"),
             *text(*stopping_sentences(conclusion)),
+            *_figure_blocks(figures, "stopping", _FUNNEL),
             *table_block(tables["stopping"]),
             *table_block(tables["looks"]),
             *table_block(tables["power"]),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from reports.adaptive import Course, Path, Why, view_at
 from reports.contrasts import Numbers, compare
 from reports.effect_tables import ends_of
-from reports.notation import NONE, decimals, fixed, interval, p_value, plural
+from reports.notation import NONE, decimals, fixed, interval, plural
 from reports.sequential import nominal_levels, spent
 from reports.tables import Kind, Table, Value, columns_of
 from reports.verdicts import Conclusion
@@ -75,7 +75,7 @@ def looks_table(conclusion: Conclusion) -> Table:
 
 
 def _level(p: float) -> str:
-    return f"{p:.5f}" if p >= 1e-5 else f"{p:.1e}" if p > 0 else "0"
+    return f"{p:.5f}" if p >= 1e-5 else "< .00001"
 
 
 def stopping_table(conclusion: Conclusion) -> Table:
@@ -128,7 +128,7 @@ def _stop_cells(conclusion: Conclusion, path: Path, plain: Numbers | None) -> li
         return [path.variant.name, str(n), why, NONE, "", "", NONE, NONE, saved]
     effect, repeated, fixed_ends = _effects(at.numbers, plain, conclusion.in_percent)
     return [
-        path.variant.name, str(n), why, effect, repeated, fixed_ends, p_value(plain.difference.p), _level(at.level),
+        path.variant.name, str(n), why, effect, repeated, fixed_ends, _level(plain.difference.p), _level(at.level),
         saved,
     ]  # fmt: skip
 

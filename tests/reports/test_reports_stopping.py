@@ -8,6 +8,8 @@ from report_cells import Arm, write_study
 from reports.assemble import build
 from reports.scores import load
 from reports.stopping import looks_table, stopping_sentences, stopping_table
+from reports.stopping_plots import funnels
+from reports.style import save, styled
 from reports.verdicts import conclude
 
 PLAN = {"looks": [5, 8, 12, 16, 20, 25, 30], "spending": "quadratic"}
@@ -88,3 +90,18 @@ def test_a_report_of_looks_never_speaks_of_fixed_seeds(manifest, tmp_path):
     assert paths.pdf.stat().st_size > 0
     fixed = load({key: value for key, value in manifest.items() if key != "adaptive"})
     assert conclude(fixed).course is None
+
+
+def test_a_funnel_per_change_over_as_many_pages_as_it_takes(conclusion, manifest, tmp_path):
+    with styled():
+        (page,) = funnels(conclusion)
+        assert len(page.axes) == 4
+        assert funnels(conclude(load({key: value for key, value in manifest.items() if key != "adaptive"}))) == []
+        waiting = [one for one in manifest["cells"] if one["seed"] < 3]
+        assert funnels(conclude(load(manifest | {"cells": waiting}))) == []
+        many = [Arm("baseline", role="baseline"), *(Arm(f"Vary$_{i}^[{'x' * 40}]", 1 - 0.02 * i) for i in range(40))]
+        plan = {"looks": [5, 7], "spending": "quadratic"}
+        large = conclude(load(write_study(tmp_path, many, seeds=7, points=2, probes=False, adaptive=plan)))
+        pages = funnels(large)
+        assert [len(page.axes) for page in pages] == [16, 16, 8]
+        save(pages, tmp_path / "stopping.pdf")
