@@ -110,10 +110,11 @@ def _caption(found: Findings, shown: Sequence[What]) -> str:
     over = "" if found.design.kind == "pairwise" else ", over the settings of the others"
     about = " ".join(_ABOUT[what].format(over=over) for what in shown)
     unit = "% of the baseline" if found.relative else found.unit
+    method = "Welch-Satterthwaite, delta method" if found.relative else "Welch-Satterthwaite"
     return (
         f"{about} In {unit}; negative means that the change hurts"
         + (", or hurts more together" if "interaction" in shown else "")
-        + f". {found.level:.0%} intervals for one entry (Welch-Satterthwaite, seeds are the unit)"
+        + f". {found.level:.0%} intervals for one entry ({method}; seeds are the unit)"
         + ("; p by Holm over its column. " if any(what in _TESTED for what in shown) else ". ")
         + "Exploratory beside the main table."
     )

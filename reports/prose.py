@@ -43,12 +43,17 @@ def design(conclusion: Conclusion) -> list[tuple[str, str]]:
     wall = sum(run.wall_s for run in table.runs if math.isfinite(run.wall_s))
     steps = sum(run.env_steps for run in table.runs)
     summary = "mean over the last 10% of steps" if study.primary.summary == "final" else "mean along the run (AUC)"
-    better = "lower" if table.flipped else "higher"
+    better, looks = "lower" if table.flipped else "higher", study.looks
     tasks = ", ".join(task.label for task in study.tasks)
     found = [
         ("primary endpoint", f"{study.primary.name}, {summary}, {better} is better"),
         ("tasks", tasks if len(study.tasks) == 1 else f"{len(study.tasks)}: {tasks}"),
-        ("runs per arm", f"{low}" if low == high else f"{low} to {high}, unequal"),
+        ("runs per arm", f"{low}" if low == high else f"{low} to {high}, {'unequal' if looks is None else 'adaptive'}"),
+        *(
+            [("looks", f"after {', '.join(map(str, looks.looks))} seeds per arm, frozen before the first")]
+            if looks
+            else []
+        ),
         (
             "arms",
             f"baseline, {plural(len(study.ablations), 'ablation variant')}, {plural(len(study.controls), 'control')}",
@@ -61,6 +66,11 @@ def design(conclusion: Conclusion) -> list[tuple[str, str]]:
     if study.tune is not None:
         tried = f"{plural(len(study.tune.values), 'value')} \u00d7 {plural(len(study.tune.seeds), 'further seed')}"
         found.append(("tuning", f"{study.tune.field} per arm, {tried}, {compact(study.tune.budget)} steps each"))
+    if study.design is not None:
+        more = sum(variant.role == "design" for variant in study.variants)
+        title = study.design.kind.replace("add_one_in", "add-one-in").replace("_", " ")
+        changes = plural(len(study.design.factors), "change")
+        found.append(("several at once", f"{title} design of {changes}, {plural(more, 'further arm')}"))
     return [("profile", study.profile), *found] if study.profile else found
 
 

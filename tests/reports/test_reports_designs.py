@@ -9,6 +9,7 @@ from reports.design_plots import design_effects, design_runs
 from reports.design_tables import design_sentences, design_tables
 from reports.designs import findings
 from reports.factorial import Design, Fraction, alone, fraction, interaction, main_effect, shapley, subsets, value
+from reports.prose import design as key_figures
 from reports.scores import load
 from reports.stats import relative_effect, welch
 from reports.style import styled
@@ -166,6 +167,8 @@ def test_figures_show_every_run_and_every_answer(full, tmp_path):
     assert "NoA \u00d7 NoB" in texts and texts.count("Shapley value") == 3
     plain = conclude(load(write_study(tmp_path, [Arm("baseline", role="baseline"), Arm("NoA", 0.8)])))
     assert design_runs(plain) == design_effects(plain) == []
+    assert ("several at once", "full factorial design of 3 changes, 4 further arms") in key_figures(conclusion)
+    assert "several at once" not in dict(key_figures(plain))
 
 
 def test_the_report_gets_a_section_with_tables_and_figures(tmp_path):
