@@ -34,7 +34,7 @@ def test_the_sapg_study_is_the_five_ablations_with_their_controls():
     }
     assert {one.name for one in study.variants if one.role == "control"} == {"PPO", "PPOFixedMinibatch"}
     assert len(study.seeds) >= 8
-    assert study.profiles == ("gpu", "paper")
+    assert study.profiles == ("adaptive", "gpu", "paper")
 
 
 SPLAGGER = {
