@@ -20,6 +20,7 @@ from reports.verdicts import Conclusion, Contrast
 _COLOURS = "PuOr"
 """Orange to purple: told apart with every kind of colour vision."""
 _TWO_LINES = 14
+_LUMINANCE = (0.299, 0.587, 0.114)
 
 
 def heat_map(conclusion: Conclusion) -> list[Figure]:
@@ -33,7 +34,7 @@ def heat_map(conclusion: Conclusion) -> list[Figure]:
     top, bottom = 0.12 + 0.045 * longest, 0.32
     height = pitch * len(rows) + top + bottom
     made = figure(WIDTH, height)
-    slanted = 0.041 * longest - 0.5 * 0.6 * WIDTH / len(tasks)  # what the last label sticks out by
+    slanted = 0.05 * longest - 0.5 * 0.6 * WIDTH / len(tasks)  # what the last label sticks out by
     width = 0.72 - max(0.0, slanted) / WIDTH
     axes = made.add_axes((0.27, bottom / height, width, 1 - (top + bottom) / height))
     cells = [[_cell(conclusion, task) for task in row.numbers.tasks] for row in rows]
@@ -49,7 +50,7 @@ def heat_map(conclusion: Conclusion) -> list[Figure]:
     unit = "% of the baseline" if conclusion.in_percent else "between-seed SD"
     ends = f"\u00b1{fixed(reach, 0 if conclusion.in_percent else 1)}"
     said = f"effect in {unit}; colours end at {ends}, orange is worse; hatched: the interval contains 0"
-    made.text(0.27, 0.06 / height, said, va="bottom", color=GREY, fontsize=6.2)
+    made.text(0.99, 0.06 / height, said, va="bottom", ha="right", color=GREY, fontsize=6.2)
     return [made]
 
 
@@ -92,7 +93,7 @@ def _draw(
                 hatched = Rectangle((x - 0.47, y - 0.44), 0.94, 0.88, fill=False, hatch="////", ec="#9a9a9a", lw=0)
                 hatched.set_hatch_linewidth(0.35)
                 axes.add_patch(hatched)
-            dark = np.isfinite(value) and abs(value) > 0.72 * reach
+            dark = np.isfinite(value) and float(np.dot(color[:3], _LUMINANCE)) < 0.5
             ink = "white" if dark else INK if np.isfinite(value) else GREY
             axes.text(x, y, text, ha="center", va="center", fontsize=size, color=ink)
 
