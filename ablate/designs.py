@@ -174,8 +174,32 @@ def design_data(study: "Study") -> dict[str, Any]:
             "resolution": part.resolution if part else None,
             "aliases": [[sorted(one) for one in group] for group in alias_groups(design)],
             "standard_errors": errors(design, runs),
+            "others": [
+                {
+                    "kind": one.kind,
+                    "resolution": one.part.resolution if one.part else None,
+                    "arms": len(one.arms),
+                    "cells": len(one.arms) * runs,
+                    "standard_errors": errors(one, runs),
+                }
+                for one in others(design)
+            ],
         }
     }
+
+
+def others(design: Design) -> list[Design]:
+    """What else could be asked of the same changes."""
+    factors, count = design.factors, len(design.factors)
+    kinds: list[factorial.Kind] = ["leave_one_out", "add_one_in", "pairwise"]
+    parts = [Fraction(factors, generators) for generators in factorial.GENERATORS.get(count, ())]
+    found = [
+        *(Design(kind, factors) for kind in kinds),
+        *(Design("fractional_factorial", factors, part) for part in parts),
+    ]
+    if count <= factorial.MOST_FULL:
+        found.append(Design("full_factorial", factors))
+    return [one for one in found if one != design]
 
 
 def errors(design: Design, runs: int) -> dict[str, float]:
@@ -234,7 +258,17 @@ def design_lines(study: "Study") -> list[str]:
         found += _fraction_lines(design)
     else:
         found.append(f"       Shows {_SHOWS[design.kind]}.")
-    return [*found, f"       Standard errors in between-seed SDs: {precision}."]
+    rest = [
+        one["kind"].replace("_", " ")
+        + (f" of resolution {ROMAN[one['resolution']]}" if one["resolution"] else "")
+        + f" {one['cells']:,}"
+        for one in data["others"]
+    ]
+    return [
+        *found,
+        f"       Standard errors in between-seed SDs: {precision}.",
+        f"       Cells of other designs: {', '.join(rest)}.",
+    ]
 
 
 def _fraction_lines(design: Design) -> list[str]:

@@ -35,9 +35,9 @@ GENERATORS: Mapping[int, tuple[tuple[str, ...], ...]] = {
     4: (("D=ABC",),),
     5: (("E=ABCD",), ("D=AB", "E=AC")),
     6: (("F=ABCDE",), ("E=ABC", "F=BCD"), ("D=AB", "E=AC", "F=BC")),
-    7: (("G=ABCDEF",), ("F=ABCD", "G=ABDE"), ("E=ABC", "F=BCD", "G=ACD"), ("D=AB", "E=AC", "F=BC", "G=ABC")),
+    7: (("G=ABCDEF",), ("E=ABC", "F=BCD", "G=ACD"), ("D=AB", "E=AC", "F=BC", "G=ABC")),
 }
-"""K -> the standard minimum-aberration fractions, the half first (Box, Hunter and Hunter, table 12.15)."""
+"""K -> standard fractions, the smallest of each resolution, the half first (Box, Hunter and Hunter, table 12.15)."""
 
 
 @dataclass(frozen=True, slots=True)

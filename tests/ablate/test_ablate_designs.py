@@ -131,10 +131,15 @@ def test_plan_says_what_a_design_costs_and_shows(capsys):
     assert run(["plan", write(f"kind: full_factorial, {THREE}"), "--no-probe"]) == 0
     out = capsys.readouterr().out
     assert "8 arms, 32 cells (leave one out alone: 4 arms, 16 cells)" in out
+    known = "leave one out 16, add one in 32, pairwise 28, fractional factorial of resolution III 28."
+    assert f"Cells of other designs: {known}" in out
     assert "leave one out 0.71, add one in 0.71, main effect 0.35" in out and "Shapley value 0.37" in out
     assert run(["plan", write(f"kind: fractional_factorial, resolution: 3, {THREE}"), "--no-probe", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["design"]
     assert (found["resolution"], found["arms"], found["generators"]) == (3, 7, ["C=AB"])
     assert [["NoAggregate"], ["NoEntropy", "NoLatents"]] in found["aliases"]
+    assert {one["kind"]: one["arms"] for one in found["others"]} == {
+        "leave_one_out": 4, "add_one_in": 8, "pairwise": 7, "full_factorial": 8,
+    }  # fmt: skip
     assert run(["plan", "plain.yaml", "--no-probe", "--json"]) == 0
     assert "design" not in json.loads(capsys.readouterr().out)
