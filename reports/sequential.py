@@ -101,8 +101,8 @@ def _normal(x: Floats, sd: float) -> Floats:
 
 
 def nominal_levels(spending: Spending, looks: tuple[int, ...], alpha: float) -> Floats:
-    """Two-sided p that each look rejects at, shape ``(looks,)``."""
-    found: Floats = 2 * ndtr(-np.array(boundaries(spending, looks, alpha)))
+    """Two-sided p that each look rejects at, shape ``(looks,)``; an alpha that is no level counts as 0.99."""
+    found: Floats = 2 * ndtr(-np.array(boundaries(spending, looks, min(alpha, 0.99))))
     return found
 
 

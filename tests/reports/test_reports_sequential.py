@@ -44,6 +44,14 @@ def test_one_look_is_the_fixed_test():
     assert gs.nominal_levels("quadratic", (10,), 0.05) == pytest.approx([0.05], abs=1e-9)
 
 
+@pytest.mark.parametrize("spending", ["quadratic", "linear", "obrien_fleming", "pocock"])
+@pytest.mark.parametrize("alpha", [1e-9, 0.3, 0.9, 1.2])
+def test_levels_stay_levels_at_any_alpha(spending, alpha):
+    levels = gs.nominal_levels(spending, DEFAULT, alpha)
+    assert ((levels >= 0) & (levels <= min(alpha, 1))).all()
+    assert levels[-1] > 0.1 * min(alpha, 1)
+
+
 def test_unequal_steps_spend_what_they_should():
     """A Brownian motion simulated directly crosses each boundary as often as was meant to be spent there."""
     rng = np.random.default_rng(3)
