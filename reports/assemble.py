@@ -32,7 +32,7 @@ from reports.notation import FIGURE_SPACE, POINT_SPACE
 from reports.pdf import rasters, write_pdf
 from reports.performance_plots import performance_profiles
 from reports.plots import forest, strips
-from reports.probe_plots import probes
+from reports.probe_plots import probe_pages
 from reports.profile_plots import profile_pages
 from reports.profiles import profile_names, profile_table
 from reports.prose import banners, design_table
@@ -187,7 +187,7 @@ def _drawers(conclusion: Conclusion) -> dict[str, Callable[[], list[Figure]]]:
         "stopping": lambda: funnels(conclusion),
         "design_runs": lambda: design_runs(conclusion),
         "design_effects": lambda: design_effects(conclusion),
-        "probes": lambda: [page for task in tasks for page in probes(conclusion.table, task)],
+        "probes": lambda: probe_pages(conclusion.table),
         "profiles": lambda: [page for task in tasks for page in profile_pages(conclusion.table, task)],
     }
 

@@ -54,10 +54,17 @@ def _has(run: Run, name: str) -> bool:
     return name in run.extras and bool(np.isfinite(run.extras[name][1]).any())
 
 
-def probes(table: ScoreTable, task: int) -> list[Figure]:
+def probe_pages(table: ScoreTable) -> list[Figure]:
+    """The probes of every task; which columns are worth a panel is found out once, from all runs."""
+    columns = probe_columns(table)
+    return [page for task in range(len(table.manifest.tasks)) for page in probes(table, task, columns)]
+
+
+def probes(table: ScoreTable, task: int, known: Sequence[str] | None = None) -> list[Figure]:
     """Pages of panels, one per probe: thin lines are runs (up to a dozen variants), thick lines means of a variant."""
     runs = [run for run in table.runs if run.cell.task == task]
-    columns = [name for name in probe_columns(table) if any(_has(run, name) for run in runs)]
+    wanted = probe_columns(table) if known is None else known
+    columns = [name for name in wanted if any(_has(run, name) for run in runs)]
     size = ACROSS * DOWN
     return [_page(table, columns[start : start + size], task) for start in range(0, len(columns), size)]
 
