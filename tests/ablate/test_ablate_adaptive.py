@@ -139,7 +139,7 @@ def test_killed_between_looks_and_inside_one_it_comes_to_the_same_end(study, tmp
 
     def killed(where):
         command = [sys.executable, "-c", KILLED, where]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
         assert done.returncode == -signal.SIGKILL, done.stderr
         return done.stderr
 
