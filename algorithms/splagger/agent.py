@@ -12,7 +12,10 @@ from algorithms.splagger.memory import Memory
 from algorithms.splagger.policy import ActorCritic
 
 CPU_PART_NUMBERS = 1 << 23
-"""On a CPU, products of the hypernetwork are cut into parts of about so many numbers, to stay in the cache."""
+"""On a CPU, products of the hypernetwork are cut into parts of about so many numbers (32 MiB).
+
+Larger parts leave the cache; smaller ones add up the gradients of all weights more often.
+"""
 
 
 class Agent:

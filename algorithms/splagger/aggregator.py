@@ -6,7 +6,7 @@ Each class says how many input channels make one output channel (``inputs``) and
 must be a multiple (``group``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,16 +20,36 @@ if TYPE_CHECKING:
     from algorithms.splagger.operators import Operator
 
 
-def _violation(kind: str, config: "SplAggerConfig", measured: Measured) -> str | None:
-    """An operator summarises the past; ``none`` passes the present on."""
-    channels = measured["check/aggregated_channels"]
-    if (channels > 0) != config.aggregates:
-        return f"aggregator `{kind}`: {channels:.0f} channels of the head's input summarise the past"
-    return None
+class _Aggregator:
+    """What operators share; a class that differs says so."""
+
+    __slots__ = ()
+    kind: str
+
+    inputs = 1
+    group = 1
+    summarises = True
+
+    def encoder_size(self, plain: int, fitting: Iterable[tuple[int, int]]) -> int:
+        """Outputs of the encoder.
+
+        Args:
+            plain: The configured size.
+            fitting: Sizes that leave no channel over, each with the number of parameters by which the memory then
+                differs from that of an operator as wide as its input.
+        """
+        return plain
+
+    def violation(self, config: "SplAggerConfig", measured: Measured) -> str | None:
+        """An operator summarises the past; ``none`` passes the present on."""
+        channels = measured["check/aggregated_channels"]
+        if (channels > 0) != config.aggregates:
+            return f"aggregator `{self.kind}`: {channels:.0f} channels of the head's input summarise the past"
+        return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Max:
+class Max(_Aggregator):
     """Running maximum.
 
     Attributes:
@@ -40,28 +60,18 @@ class Max:
     kind: Literal["max"] = "max"
     initial: Literal["first", "zero"] = "first"
 
-    inputs = 1
-    group = 1
-
     def build(self, seeds: Sequence[int]) -> "Operator":
         """The operator."""
         from algorithms.splagger.operators import MaxOperator
 
         return MaxOperator(floor=self.initial == "zero")
 
-    def violation(self, config: "SplAggerConfig", measured: Measured) -> str | None:
-        """It summarises the past."""
-        return _violation(self.kind, config, measured)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mean:
+class Mean(_Aggregator):
     """Running mean."""
 
     kind: Literal["mean"] = "mean"
-
-    inputs = 1
-    group = 1
 
     def build(self, seeds: Sequence[int]) -> "Operator":
         """The operator."""
@@ -69,20 +79,13 @@ class Mean:
 
         return MeanOperator()
 
-    def violation(self, config: "SplAggerConfig", measured: Measured) -> str | None:
-        """It summarises the past."""
-        return _violation(self.kind, config, measured)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Softmax:
+class Softmax(_Aggregator):
     """``sum_i softmax_i(z_i / T) z_i`` per channel: T -> 0 is the maximum, T -> infinity the mean; T is learned."""
 
     kind: Literal["softmax"] = "softmax"
     temperature: Annotated[float, Gt(0)] = 0.1
-
-    inputs = 1
-    group = 1
 
     def build(self, seeds: Sequence[int]) -> "Operator":
         """The operator."""
@@ -90,13 +93,9 @@ class Softmax:
 
         return SoftmaxOperator(len(seeds), self.temperature)
 
-    def violation(self, config: "SplAggerConfig", measured: Measured) -> str | None:
-        """It summarises the past."""
-        return _violation(self.kind, config, measured)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WeightedSoftmax:
+class WeightedSoftmax(_Aggregator):
     """``sum_i softmax_i(l_i / T) x_i`` with values x and logits l from different channels; T is learned.
 
     Attributes:
@@ -113,25 +112,24 @@ class WeightedSoftmax:
     inputs = 2
     group = 2
 
+    def encoder_size(self, plain: int, fitting: Iterable[tuple[int, int]]) -> int:
+        """Twice the configured size, or the one with the nearest number of parameters."""
+        return 2 * plain if self.width == "doubled" else min(fitting, key=lambda one: abs(one[1]))[0]
+
     def build(self, seeds: Sequence[int]) -> "Operator":
         """The operator."""
         from algorithms.splagger.operators import WeightedSoftmaxOperator
 
         return WeightedSoftmaxOperator(len(seeds), self.temperature)
 
-    def violation(self, config: "SplAggerConfig", measured: Measured) -> str | None:
-        """It summarises the past."""
-        return _violation(self.kind, config, measured)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AvgMax:
+class AvgMax(_Aggregator):
     """Running mean of the first half of the channels, running maximum of the second (AMRL's variant of both)."""
 
     kind: Literal["avgmax"] = "avgmax"
     initial: Literal["first", "zero"] = "first"
 
-    inputs = 1
     group = 2
 
     def build(self, seeds: Sequence[int]) -> "Operator":
@@ -140,18 +138,13 @@ class AvgMax:
 
         return AvgMaxOperator(floor=self.initial == "zero")
 
-    def violation(self, config: "SplAggerConfig", measured: Measured) -> str | None:
-        """It summarises the past."""
-        return _violation(self.kind, config, measured)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Gauss:
+class Gauss(_Aggregator):
     """Product of Gaussian factors (PEARL): channels are [mu, p], precisions softplus(p); out: mean, log variance."""
 
     kind: Literal["gauss"] = "gauss"
 
-    inputs = 1
     group = 2
 
     def build(self, seeds: Sequence[int]) -> "Operator":
@@ -160,29 +153,20 @@ class Gauss:
 
         return GaussOperator()
 
-    def violation(self, config: "SplAggerConfig", measured: Measured) -> str | None:
-        """It summarises the past."""
-        return _violation(self.kind, config, measured)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NoAggregator:
+class NoAggregator(_Aggregator):
     """``m_t = z_t``: nothing is summarised, the sequence model is the memory; the neutral element."""
 
     kind: Literal["none"] = "none"
 
-    inputs = 1
-    group = 1
+    summarises = False
 
     def build(self, seeds: Sequence[int]) -> "Operator":
         """The operator."""
         from algorithms.splagger.operators import IdentityOperator
 
         return IdentityOperator()
-
-    def violation(self, config: "SplAggerConfig", measured: Measured) -> str | None:
-        """It summarises nothing."""
-        return _violation(self.kind, config, measured)
 
 
 Aggregator = Annotated[

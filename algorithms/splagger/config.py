@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 
-from algorithms.splagger.aggregator import Aggregator, Max, WeightedSoftmax
+from algorithms.splagger.aggregator import Aggregator, Max
 from algorithms.splagger.encoder import GRU, Encoder
 from algorithms.splagger.gradient import Gradient, TrueGradient
 from algorithms.splagger.hypernetwork import BiasHyperInit, Hypernetwork
@@ -129,7 +129,7 @@ class SplAggerConfig:
     @property
     def aggregates(self) -> bool:
         """Whether any channel of the head's input summarises the past by an operator."""
-        return self.aggregator.kind != "none" and self.widths.aggregated > 0
+        return self.aggregator.summarises and self.widths.aggregated > 0
 
     @property
     def token_size(self) -> int:
@@ -140,24 +140,21 @@ class SplAggerConfig:
     def widths(self) -> Widths:
         """Channels between encoder and head."""
         plain = self.encoder.hidden_size
-        if not isinstance(self.aggregator, WeightedSoftmax):
-            return self._widths(plain)
-        if self.aggregator.width == "doubled":
-            return self._widths(2 * plain)
-        target = self.encoder.num_parameters(self.token_size, plain) + self._head_parameters(plain)
-        return min(
-            (self._widths(size) for size in range(2, 2 * plain + 1) if self._groups_fit(size)),
-            key=lambda one: abs(
-                self.encoder.num_parameters(self.token_size, one.encoder) + self._head_parameters(one.head) - target
-            ),
+        target = self._parameters(plain, plain)
+        fitting = (
+            (size, self._parameters(size, self._widths(size).head) - target)
+            for size in range(2, 2 * plain + 1)
+            if self._groups_fit(size)
         )
+        return self._widths(self.aggregator.encoder_size(plain, fitting))
 
     def _groups_fit(self, encoder: int) -> bool:
         """Whether nothing is left over where all channels of an encoder are to be aggregated."""
         return self.split.aggregated(encoder, 1) < encoder or encoder % self.aggregator.group == 0
 
-    def _head_parameters(self, head: int) -> int:
-        return 2 * self.latent_dim * (head + 1)
+    def _parameters(self, encoder: int, head: int) -> int:
+        """Weights and biases of an encoder with so many outputs and of a head with so many inputs."""
+        return self.encoder.num_parameters(self.token_size, encoder) + 2 * self.latent_dim * (head + 1)
 
     def _widths(self, encoder: int) -> Widths:
         aggregated = self.split.aggregated(encoder, self.aggregator.group)
@@ -194,8 +191,8 @@ class SplAggerConfig:
             )
         if self.minibatch_layout == "transitions" and task.num_envs * self.num_steps < self.num_minibatches:
             found.append(("num_minibatches", "there are more minibatches than transitions"))
-        if self.aggregator.kind == "none":
-            if self.gradient.kind == "straight_through":
+        if not self.aggregator.summarises:
+            if self.gradient.needs_aggregate:
                 found.append(
                     (
                         "gradient",
@@ -206,7 +203,7 @@ class SplAggerConfig:
                 found.append(
                     ("split", "`gate` needs an aggregator: with `aggregator: none` there is nothing to balance")
                 )
-        elif self.gradient.kind == "straight_through" and not self.aggregates:
+        elif self.gradient.needs_aggregate and not self.aggregates:
             found.append(("gradient", "`straight_through` needs aggregated channels: a split ratio of 0 leaves none"))
         if not self._groups_fit(self.widths.encoder):
             found.append(

@@ -21,6 +21,8 @@ class TrueGradient:
 
     kind: Literal["true"] = "true"
 
+    needs_aggregate = False
+
     def through(self, aggregated: "Tensor", summands: "Tensor") -> "Tensor":
         """``aggregated`` as it is."""
         return aggregated
@@ -41,6 +43,8 @@ class StraightThrough:
     """
 
     kind: Literal["straight_through"] = "straight_through"
+
+    needs_aggregate = True
 
     def through(self, aggregated: "Tensor", summands: "Tensor") -> "Tensor":
         """``aggregated`` with the gradient of ``cumsum(summands)``; both ``[K, L, R, W]``, time is axis 1."""

@@ -30,7 +30,7 @@ class FixedSplit:
 
     def violation(self, config: "SplAggerConfig", measured: Measured) -> str | None:
         """As many channels of the head's input are aggregates as the ratio says."""
-        if config.aggregator.kind == "none":
+        if not config.aggregator.summarises:
             return None  # the aggregator's own check speaks
         expected = config.widths.summary
         found = measured["check/aggregated_channels"]
