@@ -72,8 +72,7 @@ class BatchedEnv(ABC):
     @torch.no_grad()
     def reset(self) -> tuple[torch.Tensor, dict[str, Any]]:
         """Start every copy from a fresh episode."""
-        self._state = self._start(self._draw())
-        self._elapsed = torch.zeros_like(self._elapsed)
+        self._begin_all(self._start(self._draw()))
         return self._observe(self._state), {}
 
     @torch.no_grad()
@@ -99,10 +98,18 @@ class BatchedEnv(ABC):
         if self.device.type == "cpu" and not done.any():
             self._state, self._elapsed = stepped, elapsed
             return Transition(stepped, reward, terminated, truncated, False)
-        fresh = self._start(numbers)
-        self._state = {name: _where(done, fresh[name], tensor) for name, tensor in stepped.items()}
+        self._state = self._restart(self._start(numbers), stepped, done)
         self._elapsed = elapsed.masked_fill(done, 0)
         return Transition(stepped, reward, terminated, truncated, True)
+
+    def _begin_all(self, start: State) -> None:
+        """Start an episode in every copy."""
+        self._state = self._restart(start, start, torch.ones_like(self._elapsed, dtype=torch.bool))
+        self._elapsed = torch.zeros_like(self._elapsed)
+
+    def _restart(self, start: State, stepped: State, starting: torch.Tensor) -> State:
+        """States of all copies once those of ``starting`` (``[K, N]`` bool) begin their next episode."""
+        return {name: where(starting, start[name], stepped[name]) for name in start}
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of the episodes' state, their ages in steps, and the random streams."""
@@ -123,6 +130,6 @@ class BatchedEnv(ABC):
         self._state = {}
 
 
-def _where(done: torch.Tensor, fresh: torch.Tensor, stepped: torch.Tensor) -> torch.Tensor:
-    """``fresh`` where a copy ended, else ``stepped``; ``done`` is ``[K, N]``, the others ``[K, N, ...]``."""
-    return torch.where(done.view(done.shape + (1,) * (fresh.ndim - 2)), fresh, stepped)
+def where(mask: torch.Tensor, chosen: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """``chosen`` where the mask says so, else ``other``; the mask lacks their trailing axes."""
+    return torch.where(mask.view(mask.shape + (1,) * (other.ndim - mask.ndim)), chosen, other)

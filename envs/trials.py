@@ -108,8 +108,7 @@ class TaskEnv(BatchedEnv):
         """
         numbers = self._starting_numbers()
         task = self._draw_task(numbers) if not options else self._given_task(options)
-        self._state = {"task": task, **self._begin(numbers, task)}
-        self._elapsed = torch.zeros_like(self._elapsed)
+        self._begin_all({"task": task, **self._begin(numbers, task)})
         return self._observe(self._state), {}
 
     def _given_task(self, options: dict[str, Any]) -> torch.Tensor:

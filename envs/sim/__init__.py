@@ -1,0 +1,1 @@
+"""Rigid-body worlds on two back-ends: MuJoCo's batches on CPU threads, MuJoCo Warp on CUDA."""
