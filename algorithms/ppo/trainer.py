@@ -35,6 +35,7 @@ from algorithms.ppo.rollout import Rollout, allocate
 from algorithms.ppo.rows import Batch, RowLayout
 from algorithms.ppo.update import Updater, observe
 from algorithms.trainer import MakeEnv, Metrics
+from envs.curriculum import follow_curriculum
 from envs.registry import TaskFacts
 from envs.streams import stream_seed
 
@@ -209,6 +210,7 @@ class PPOTrainer:
         """Play ``episodes`` episodes of every policy with its most likely actions; the same starts at every call."""
         num_policies = self.policies.num_policies
         env = self._make_env(episodes * num_policies, [stream_seed(seed, "eval") for seed in self.seeds])
+        follow_curriculum(env, self.env)
         policy = one_hot_policies(self._assign_policies(env.num_envs), len(self.seeds), num_policies)
         distribution = self.actor.network.distribution
 

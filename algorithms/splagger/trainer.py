@@ -53,6 +53,7 @@ from algorithms.splagger.rewards import RewardScale
 from algorithms.splagger.rollout import allocate
 from algorithms.splagger.update import Updater
 from algorithms.trainer import MakeEnv, Metrics
+from envs.curriculum import follow_curriculum
 from envs.registry import TaskFacts
 from envs.streams import stream_seed
 
@@ -185,6 +186,7 @@ class SplAggerTrainer:
     def evaluate(self, episodes: int) -> Metrics:
         """Play ``episodes`` trials with the most likely actions and mean latents; the same tasks at every call."""
         env = self._make_env(episodes, [stream_seed(seed, "eval") for seed in self.seeds])
+        follow_curriculum(env, self.env)
         agent, distribution = self.agent, self.agent.policy.distribution
         # What is carried: the head's output, the memory, and the action just taken.
         widths = (2 * self.config.latent_dim, agent.memory.state_size, distribution.action_size)
