@@ -20,6 +20,7 @@ from reports.stats import (
     relative_effect,
     satterthwaite,
     stratified_difference,
+    t_quantile,
     trimmed_mean,
     welch,
 )
@@ -208,6 +209,35 @@ def test_sup_t_band_rarely_separates_equal_arms_where_pointwise_tests_often_do()
         pointwise += any(welch(variant[:, i], base[:, i]).p < 0.05 for i in range(0, 60, 4))
     assert simultaneous / 300 < 0.09
     assert pointwise / 300 > 0.2
+
+
+def test_sup_t_band_holds_with_three_runs_where_a_known_error_would_not_do():
+    rng, studies, out = np.random.default_rng(6), 400, 0
+    for _ in range(studies):
+        band = sup_t_band(_random_walks(rng, 3), _random_walks(rng, 3), rng, draws=500)
+        out += bool(((band.low > 0) | (band.high < 0)).any())
+    assert out / studies < 0.085  # 12 % if the standard error counted as known along the curve
+
+
+@pytest.mark.parametrize("points", [1, 4])
+def test_band_of_independent_points_is_sidaks(points):
+    contrasts = np.array([[1, 1, 1, 1, -4], [1, 1, 1, -3, 0], [1, 1, -2, 0, 0], [1, -1, 0, 0, 0]], dtype=float)
+    curves = (contrasts / np.linalg.norm(contrasts, axis=1, keepdims=True)).T[:, :points]  # orthogonal residuals
+    band = sup_t_band(curves + 3, curves, np.random.default_rng(0), draws=100_000)
+    se = math.sqrt(2 * curves[:, 0].var(ddof=1) / 5)
+    wanted = t_quantile(0.95 ** (1 / points), 8) * se
+    assert band.high - band.difference == pytest.approx(np.full(points, wanted), rel=0.01)
+    assert band.difference == pytest.approx(np.full(points, 3.0))
+
+
+def test_band_forgives_more_runs_than_directions():
+    """With 40 runs the error of most directions counts as known: the band must still be close to Student's."""
+    rng = np.random.default_rng(3)
+    variant, base = rng.normal(size=(40, 1)), rng.normal(size=(40, 1))
+    wide = sup_t_band(np.repeat(variant, 7, 1), np.repeat(base, 7, 1), np.random.default_rng(0), draws=20_000)
+    wanted = welch(variant[:, 0], base[:, 0]).interval()
+    assert wide.low == pytest.approx(np.full(7, wanted.low), rel=0.03, abs=0.02)
+    assert wide.high == pytest.approx(np.full(7, wanted.high), rel=0.03, abs=0.02)
 
 
 def test_separation_starts_where_the_band_leaves_zero_for_good():
