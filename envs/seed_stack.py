@@ -6,14 +6,16 @@ from typing import Any, Protocol
 import gymnasium
 import torch
 
-from envs.vector import Observation
+from envs.curriculum import Curriculum
+from envs.vector import LazyReset, Observation
 
 
 class SingleSeedEnv(Protocol):
     """What a plug-in may write instead of ``VectorEnv`` when it does not care about seeds.
 
-    The same conventions as ``envs.vector.VectorEnv`` with tensors ``[N, ...]`` instead of ``[K, N, ...]``; all random
-    numbers come from the one seed it was built with. Buffers may be reused between steps: ``SeedStack`` copies.
+    The same conventions as ``envs.vector.VectorEnv`` (``lazy_reset`` and ``curriculum`` included) with tensors
+    ``[N, ...]`` instead of ``[K, N, ...]``; all random numbers come from the one seed it was built with. Buffers may be
+    reused between steps: ``SeedStack`` copies.
     """
 
     num_envs: int
@@ -72,6 +74,8 @@ class SeedStack:
         self.critic_observation_space = first.critic_observation_space
         self.action_space = first.action_space
         self.max_episode_steps = first.max_episode_steps
+        self.lazy_reset: LazyReset | None = getattr(first, "lazy_reset", None)
+        self._flags = () if self.lazy_reset is None else ("stale_obs",)
 
     def reset(self) -> tuple[Observation, dict[str, Any]]:
         """Start every copy of every seed."""
@@ -84,10 +88,22 @@ class SeedStack:
         steps = []
         for env, row in zip(self._envs, actions.unbind(0), strict=True):
             observation, reward, terminated, truncated, info = env.step(row)
-            kept = {key: info[key] for key in ("final_obs", "final_info")}
+            kept = {key: info[key] for key in ("final_obs", "final_info", *self._flags)}
             steps.append(_map((observation, reward, terminated, truncated, kept), torch.clone))
         observation, reward, terminated, truncated, info = _stack(steps)
         return observation, reward, terminated, truncated, info
+
+    def curriculum(self) -> dict[str, torch.Tensor]:
+        """How far each seed has come, ``[K]``; nothing where the environments have no curriculum."""
+        stands = [env.curriculum() if isinstance(env, Curriculum) else {} for env in self._envs]
+        stacked: dict[str, torch.Tensor] = _stack(stands)
+        return stacked
+
+    def set_curriculum(self, values: dict[str, torch.Tensor]) -> None:
+        """Stand where another stack stands."""
+        for k, env in enumerate(self._envs):
+            if isinstance(env, Curriculum):
+                env.set_curriculum({name: value[k] for name, value in values.items()})
 
     def state_dict(self) -> dict[str, Any]:
         """The environments' states in the order of the seeds."""

@@ -18,7 +18,7 @@ import gymnasium
 import torch
 
 from envs.streams import Streams
-from envs.vector import Observation, VectorEnv, critic_observation, policy_observation
+from envs.vector import Observation, VectorEnv, critic_observation, lazy_reset, policy_observation
 
 MakeEnv = Callable[[int, Sequence[int]], VectorEnv]
 """``make(num_envs, seeds)``: a new environment with K = ``len(seeds)`` blocks of ``num_envs`` copies."""
@@ -109,7 +109,12 @@ def check_shapes(env: VectorEnv, first: Observation, played: Steps, metrics: Seq
 
 
 def check_episodes(env: VectorEnv, first: Observation, played: Steps) -> None:
-    """SAME_STEP: an ending copy returns the next episode's first observation and keeps the last one in final_obs."""
+    """SAME_STEP: an ending copy returns the next episode's first observation and keeps the last one in final_obs.
+
+    With ``lazy_reset`` it may return the last one instead, if it flags it. Such a simulator keeps a clock of its own,
+    which may start anew in the middle of an episode: time may run out at any step up to ``max_episode_steps``.
+    """
+    lazy = lazy_reset(env) is not None
     length = torch.zeros(env.num_seeds, env.num_envs, dtype=torch.int64, device=env.device)
     ended = restarted = 0
     for observation, _, terminated, truncated, info in played:
@@ -118,16 +123,33 @@ def check_episodes(env: VectorEnv, first: Observation, played: Steps) -> None:
         moved = (policy_observation(observation) != policy_observation(info["final_obs"])).any(-1)
         if (moved & ~done).any():
             raise ContractError("final_obs differs from the observation of a copy that did not end")
-        if (done & ~terminated & (length != env.max_episode_steps)).any():
+        stale = _checked_stale(info, done, moved) if lazy else torch.zeros_like(done)
+        if not lazy and (done & ~terminated & (length != env.max_episode_steps)).any():
             raise ContractError("a copy was truncated before max_episode_steps")
         if (~done & (length >= env.max_episode_steps)).any():
             raise ContractError("an episode is longer than max_episode_steps")
-        ended, restarted = ended + int(done.sum()), restarted + int((done & moved).sum())
+        ended, restarted = ended + int(done.sum()), restarted + int((done & (moved | stale)).sum())
         length[done] = 0
     if not ended:
         raise ContractError("no episode ended: play more steps")
     if not restarted:
-        raise ContractError("a copy that ended returned its last observation, not the next episode's first (SAME_STEP)")
+        raise ContractError(
+            "a copy that ended returned its last observation, not the next episode's first (SAME_STEP); a simulator "
+            'that resets lazily needs `lazy_reset` and flags that observation in info["stale_obs"]'
+        )
+
+
+def _checked_stale(info: dict[str, Any], done: torch.Tensor, moved: torch.Tensor) -> torch.Tensor:
+    """Which copies return a stale observation: only such as ended, and it is their final one."""
+    if "stale_obs" not in info:
+        raise ContractError('an environment with `lazy_reset` needs info["stale_obs"]')
+    stale: torch.Tensor = info["stale_obs"]
+    _is(stale, tuple(done.shape), torch.bool, 'info["stale_obs"]')
+    if (stale & ~done).any():
+        raise ContractError('info["stale_obs"] flags a copy that did not end')
+    if (stale & moved).any():
+        raise ContractError("an observation flagged as stale is not the one its episode ended in")
+    return stale
 
 
 def check_fresh_tensors(env: VectorEnv, actions: Sequence[torch.Tensor], expected: Steps) -> None:
@@ -172,7 +194,7 @@ def check_checkpoint(
 def _step(env: VectorEnv, action: torch.Tensor) -> tuple[Any, ...]:
     """One step's results, cloned, without entries of info that the contract does not name."""
     observation, reward, terminated, truncated, info = env.step(action.clone())
-    kept = {key: info[key] for key in ("final_obs", "final_info")}
+    kept = {key: info[key] for key in ("final_obs", "final_info", "stale_obs") if key in info}
     return tuple(_clone((observation, reward, terminated, truncated, kept)))
 
 

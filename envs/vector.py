@@ -7,12 +7,20 @@ Conventions (gymnasium 1.4, autoreset mode ``SAME_STEP``):
   ``info["final_obs"]`` holds the observation the episode ended in.
 * ``terminated`` (the task ended: no bootstrap) and ``truncated`` (time ran out: bootstrap) are never merged.
 * Returned tensors are fresh: a caller may keep them.
+
+Simulators that restart a copy only inside the *next* step (Isaac Gym's tasks) cannot return the first observation of an
+episode: after an end they return the observation the episode ended in, and the action chosen from it acts on a fresh
+state. Such an environment flags these observations in ``info["stale_obs"]`` ``[K, N]`` bool at every step, and its
+attribute ``lazy_reset`` says what a learner does with a step that was taken from one: leave it out (``"mask"``) or
+learn from it like from any other (``"train"``).
 """
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import gymnasium
 import torch
+
+LazyReset = Literal["mask", "train"]
 
 Observation = torch.Tensor | dict[str, torch.Tensor]
 """``[K, N, D]``, or ``{"policy": [K, N, D], "critic": [K, N, C]}`` where the critic sees privileged state."""
@@ -76,3 +84,9 @@ def policy_observation(observation: Observation) -> torch.Tensor:
 def critic_observation(observation: Observation) -> torch.Tensor:
     """What the critic sees, ``[K, N, C]``: the privileged observation where there is one."""
     return observation["critic"] if isinstance(observation, dict) else observation
+
+
+def lazy_reset(env: VectorEnv) -> LazyReset | None:
+    """What to do with steps taken from a stale observation; None where there are none."""
+    found: LazyReset | None = getattr(env, "lazy_reset", None)
+    return found

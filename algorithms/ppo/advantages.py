@@ -51,3 +51,21 @@ def n_step_returns(rewards: Tensor, values: Tensor, next_values: Tensor, dones: 
 def one_step_targets(rewards: Tensor, next_values: Tensor, gamma: float) -> Tensor:
     """Off-policy critic targets r_t + gamma V_i(s'_{t+1}) (SAPG eq. 6); any shape."""
     return rewards + gamma * next_values
+
+
+def mean_and_std(x: Tensor, counted: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each seed's rows that count (all where ``counted`` is None).
+
+    Args:
+        x: ``[K, C, S]``.
+        counted: ``[K, C, S]`` bool, or None.
+
+    Returns:
+        Each ``[K, 1, 1]``; the deviation divides by the number of rows less one.
+    """
+    if counted is None:
+        return x.mean((1, 2), keepdim=True), x.std((1, 2), keepdim=True)
+    number = counted.sum((1, 2), keepdim=True)
+    mean = torch.where(counted, x, 0.0).sum((1, 2), keepdim=True) / number
+    squares = torch.where(counted, x - mean, 0.0).square().sum((1, 2), keepdim=True)
+    return mean, (squares / (number - 1)).sqrt()

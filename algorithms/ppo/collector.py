@@ -80,6 +80,7 @@ class Collector:
         self._observation, _ = env.reset()
         self._state = actor.network.initial_state(env.num_envs)
         self._resets = torch.ones(env.num_seeds, env.num_envs, dtype=torch.bool, device=env.device)
+        self._stale = torch.zeros_like(self._resets)
 
     @torch.no_grad()
     def collect(self, rollout: Rollout, layout: RowLayout) -> None:
@@ -104,12 +105,17 @@ class Collector:
             layout(row, "reset").copy_(self._resets)
             self._observation, rewards, terminated, truncated, info = self._env.step(distribution.to_env(actions))
             self._state, self._resets = states, terminated | truncated
+            self.episodes.step(rewards, self._resets, info["final_info"])
+            if layout.masks_stale:
+                row[..., layout.columns["stale"]] = self._stale.unsqueeze(-1).float()
+                # What the memory saw in this step is the end of another episode.
+                self._resets = self._resets | self._stale
+                self._stale = info["stale_obs"]
             rollout.values[:, :, step] = values
             rollout.rewards[:, :, step] = rewards * config.reward_scale
             rollout.terminated[:, :, step] = terminated
             rollout.truncated[:, :, step] = truncated
             self._record_end(rollout, step, info["final_obs"])
-            self.episodes.step(rewards, self._resets, info["final_info"])
         obs, critic_obs = policy_observation(self._observation), critic_observation(self._observation)
         _, rollout.last_value, _ = self._evaluate(obs, critic_obs, self._state, self._resets)
 
@@ -142,6 +148,7 @@ class Collector:
             "observation": self._observation,
             "state": self._state,
             "resets": self._resets,
+            "stale": self._stale,
             "episodes": self.episodes.state_dict(),
         }
 
@@ -152,6 +159,7 @@ class Collector:
         self._observation = _to(state["observation"], self._env.device)
         self._state = state["state"].to(self._env.device)
         self._resets = state["resets"].to(self._env.device)
+        self._stale = state["stale"].to(self._env.device)
         self.episodes.load_state_dict(state["episodes"])
 
 

@@ -32,11 +32,28 @@ class RunningNormalizer:
         self._std32 = (self.var + 1e-5).sqrt().float()
         self._inv_std32 = 1 / self._std32
 
-    def update(self, x: Tensor) -> None:
-        """Take ``[K, B, F]`` into the statistics."""
+    def update(self, x: Tensor, counted: Tensor | None = None) -> None:
+        """Take ``[K, B, F]`` into the statistics; only the rows of ``counted [K, B]`` bool where it is given."""
+        if counted is not None:
+            self._update_counted(x, counted.unsqueeze(-1))
+            return
         batch = x.shape[1]
         mean = x.mean(1, keepdim=True, dtype=torch.float64)
         var = (x - mean.float()).square().mean(1, keepdim=True, dtype=torch.float64)
+        total = self.count + batch
+        delta = mean - self.mean
+        self.mean = self.mean + delta * (batch / total)
+        self.var = (self.var * self.count + var * batch + delta.square() * (self.count * batch / total)) / total
+        self.count = total
+        self._cache()
+
+    def _update_counted(self, x: Tensor, counted: Tensor) -> None:
+        """The same with as many rows as ``counted [K, B, 1]`` has, another number for every seed (and maybe none)."""
+        batch = counted.sum(1, keepdim=True).double()
+        share = 1 / batch.clamp(min=1)
+        mean = torch.where(counted, x, 0).sum(1, keepdim=True, dtype=torch.float64) * share
+        squares = torch.where(counted, x - mean.float(), 0).square()
+        var = squares.sum(1, keepdim=True, dtype=torch.float64) * share
         total = self.count + batch
         delta = mean - self.mean
         self.mean = self.mean + delta * (batch / total)

@@ -38,10 +38,16 @@ SCALARS = (
 class RowLayout:
     """Where each column stands in a packed row."""
 
-    def __init__(self, *, obs: int, critic_obs: int, policy: int, action: int, params: int) -> None:
-        """Widths of the blocks; 0 leaves a block out (shared observation, single policy)."""
+    def __init__(
+        self, *, obs: int, critic_obs: int, policy: int, action: int, params: int, stale: bool = False
+    ) -> None:
+        """Widths of the blocks; 0 leaves a block out (shared observation, single policy).
+
+        With ``stale`` each row tells whether its action was chosen from a stale observation; it then must not count.
+        """
         self.columns: dict[str, slice] = {}
         blocks = {"obs": obs, "critic_obs": critic_obs, "policy": policy, "action": action, "params": params}
+        blocks |= {"stale": int(stale)}
         offset = 0
         for name, width in {**blocks, **dict.fromkeys(SCALARS, 1)}.items():
             self.columns[name] = slice(offset, offset + width)
@@ -58,6 +64,15 @@ class RowLayout:
         """One-hot target policy ``[..., M]``; None when there is one policy."""
         block = rows[..., self.columns["policy"]]
         return block if block.shape[-1] else None
+
+    @property
+    def masks_stale(self) -> bool:
+        """Whether there are rows that must not count."""
+        return self.columns["stale"].start != self.columns["stale"].stop
+
+    def counted(self, rows: Tensor) -> Tensor | None:
+        """Which rows count, ``[...]`` bool; None when all do."""
+        return rows[..., self.columns["stale"].start] == 0 if self.masks_stale else None
 
     @property
     def privileged(self) -> bool:

@@ -38,6 +38,7 @@ from algorithms.trainer import MakeEnv, Metrics
 from envs.curriculum import follow_curriculum
 from envs.registry import TaskFacts
 from envs.streams import stream_seed
+from envs.vector import lazy_reset
 
 
 class PPOTrainer:
@@ -104,6 +105,7 @@ class PPOTrainer:
             policy=self.policies.columns,
             action=distribution.action_size,
             params=distribution.num_params,
+            stale=lazy_reset(env) == "mask",
         )
         self.updater = Updater(self.actor, config, self.layout, self.seeds, self._num_envs)
         policy = one_hot_policies(self._policy_of_env, num_seeds, self.policies.num_policies)
@@ -175,15 +177,22 @@ class PPOTrainer:
         return Batch(rows, rollout.chunk_states.flatten(1, 2), self.policies.num_policies)
 
     def _normalize_targets(self, batch: Batch) -> None:
-        """Move the value statistics, put targets in their units, standardise advantages; per seed."""
+        """Move the value statistics, put targets in their units, standardise advantages; per seed.
+
+        Rows that must not count get no weight and move no statistics.
+        """
         returns, values = self.layout(batch.rows, "return"), self.layout(batch.rows, "value")
+        counted = self.layout.counted(batch.rows)
+        if counted is not None:
+            for name in ("weight", "kl_weight"):
+                self.layout(batch.rows, name).masked_fill_(~counted, 0)
         normalizer = self.actor.value_normalizer
-        normalizer.update(returns.flatten(1).unsqueeze(-1))
+        normalizer.update(returns.flatten(1).unsqueeze(-1), None if counted is None else counted.flatten(1))
         for column in (returns, values):
             column.copy_(normalizer.normalize(column.flatten(1).unsqueeze(-1)).view_as(column))
         if self.config.normalize_advantages:
             column = self.layout(batch.rows, "advantage")
-            mean, std = column.mean((1, 2), keepdim=True), column.std((1, 2), keepdim=True)
+            mean, std = advantages.mean_and_std(column, counted)
             column.copy_((column - mean) / (std + 1e-8))
 
     def _measure(self, batch: Batch) -> dict[str, Tensor]:

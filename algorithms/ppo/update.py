@@ -126,6 +126,7 @@ class Updater:
 def observe(actor: Actor, layout: RowLayout, rows: Tensor) -> None:
     """Take the observations of ``rows [K, c, S, F]`` into the running statistics, without the one-hot policies."""
     flat = rows.flatten(1, 2)
-    actor.obs_normalizer.update(layout(flat, "obs"))
+    counted = layout.counted(flat)
+    actor.obs_normalizer.update(layout(flat, "obs"), counted)
     if layout.privileged:
-        actor.critic_normalizer.update(layout.critic_obs(flat))
+        actor.critic_normalizer.update(layout.critic_obs(flat), counted)
