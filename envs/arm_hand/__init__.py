@@ -1,0 +1,1 @@
+"""A seven-joint arm that carries a sixteen-joint hand."""

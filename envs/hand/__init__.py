@@ -1,0 +1,1 @@
+"""Dexterous hands that turn a cube."""
