@@ -10,14 +10,14 @@ import contextlib
 import sys
 import time
 import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ablate import checkpoint, faults
+from ablate.building import build_trainer
 from ablate.capture import captured
 from ablate.cell_writer import CellWriter
 from ablate.configs import config_from_plain
@@ -29,12 +29,7 @@ from ablate.thinning import Thinning
 from algorithms import registry as algorithm_registry
 from algorithms.component import violations
 from algorithms.trainer import Metrics, Trainer
-from envs import registry as env_registry
 from envs.gymnasium_snapshot import CheckpointUnsupportedError
-
-if TYPE_CHECKING:
-    from envs.vector import VectorEnv
-
 
 _OURS = frozenset({"env_steps", "ts", "attempt"})
 """Columns of a row that the pack writes, whatever a trainer reports under these names."""
@@ -129,7 +124,7 @@ class _PackRun:
             for _, writer in self.live:
                 writer.start(saved.journals[writer.cell.hash] if saved else None)
             self.pulse.beat(phase="building", attempt=max(writer.attempt for _, writer in self.live))
-            trainer = self._build()
+            trainer = build_trainer(self.spec)
             facts = trainer.describe()
             for _, writer in self.live:
                 writer.describe(facts)
@@ -150,23 +145,6 @@ class _PackRun:
                 writer.close()
             if trainer is not None:
                 trainer.close()
-
-    def _build(self) -> Trainer:
-        algorithm = algorithm_registry.find(self.spec["algorithm"])
-        task, device = self.spec["task"], self.spec["device"]
-        options = config_from_plain(env_registry.find(task["env"]).options, task["options"])
-
-        def make_env(num_envs: int, seeds: Sequence[int]) -> "VectorEnv":
-            return env_registry.make(task["env"], num_envs=num_envs, seeds=seeds, device=device, options=options)
-
-        trainer: Trainer = algorithm.load_trainer()(
-            config_from_plain(algorithm.config, self.spec["config"]),
-            make_env,
-            num_envs=task["num_envs"],
-            seeds=self.spec["seeds"],
-            device=device,
-        )
-        return trainer
 
     def _resume(self, trainer: Trainer, saved: checkpoint.Checkpoint) -> None:
         trainer.load_state_dict(saved.trainer)

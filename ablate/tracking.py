@@ -9,6 +9,7 @@ child, and the old one is deleted.
 Nothing is ever read back from here: the cells are the truth.
 """
 
+import hashlib
 import logging
 import os
 import re
@@ -47,6 +48,7 @@ class _Child:
     status: str
     position: int = 0
     attempt: int = 0
+    artifacts: str = ""
 
 
 class Mirror:
@@ -106,6 +108,7 @@ class Mirror:
                     tags.get("ablate.generation", ""),
                     int(tags.get("ablate.synced_step", -1)),
                     run.info.status,
+                    artifacts=tags.get("ablate.artifacts", ""),
                 )
 
     def follow(self, manifest: Mapping[str, Any]) -> None:
@@ -222,6 +225,12 @@ class Mirror:
         if child.status != _STATUS[state]:
             self._set_status(child, state, status)
             yield
+        listing = _listing(place.artifacts) if final else child.artifacts
+        if listing != child.artifacts:
+            self._client.log_artifacts(child.run_id, str(place.artifacts))
+            self._client.set_tag(child.run_id, "ablate.artifacts", listing)
+            child.artifacts = listing
+            yield
 
     def _create(self, entry: Json, status: Json, rows: list[Json]) -> _Child:
         variant = self._variants[entry["variant"]]
@@ -308,6 +317,13 @@ class Mirror:
                 "useGroupedValuesInCharts": True,
             }
         )
+
+
+def _listing(directory: Path) -> str:
+    """What lies in a cell's directory of artifacts, short; empty when nothing does."""
+    files = sorted(directory.iterdir()) if directory.is_dir() else []
+    seen = [(one.name, one.stat().st_size, one.stat().st_mtime_ns) for one in files if not one.name.startswith(".")]
+    return hashlib.sha256(repr(seen).encode()).hexdigest()[:16] if seen else ""
 
 
 def server_command(home: Path, uri: str, host: str, port: int) -> tuple[list[str], dict[str, str]]:

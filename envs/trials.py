@@ -186,6 +186,11 @@ class Trials:
         self._clear()
 
     @property
+    def unwrapped(self) -> TaskEnv:
+        """The environment whose episodes make the trials."""
+        return self._env
+
+    @property
     def task(self) -> torch.Tensor:
         """Parameters of each copy's current trial, ``[K, N, P]`` float32."""
         return self._env.task

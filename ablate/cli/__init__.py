@@ -25,6 +25,7 @@ VERBS = {
     "status": "Show how far a study is, live or afterwards.",
     "report": "Render PDF, figures and tables again, without training.",
     "compare": "Put two studies' contrasts side by side: does a result replicate?",
+    "render": "Film a simulated task, or what a checkpoint does in it.",
     "export": "Write a study's cells as one tidy table (CSV, Parquet) for other tools.",
     "ui": "Open the MLflow UI on the right store.",
     "list": "List studies, algorithms, envs, components or cells.",

@@ -38,6 +38,7 @@ class BatchSim:
         self._state = torch.from_numpy(self._batch.state)
         self._expanded: dict[str, torch.Tensor] = {}
         self._unhealthy = torch.zeros(num_worlds, dtype=torch.bool)
+        self._shown: tuple[Any, Any] = (None, None)
         written = {name: torch.from_numpy(self._batch.bind(name)) for name in WRITABLE}
         self.views: Mapping[str, torch.Tensor] = written | {
             name: _readable(self._batch.bind(name)) for name in sensed if name not in written
@@ -93,9 +94,10 @@ class BatchSim:
     def world(self, index: int) -> tuple[Any, Any]:
         """One world's model and data; see ``Sim.world``."""
         mujoco = require("mujoco", extra="mujoco", purpose="rendering")
-        model, data = self._batch.get_model(index), self._batch.get_data(index)
-        mujoco.mj_forward(model, data)
-        return model, data
+        # Written into the same objects every time, so that a renderer opened on the model sees its changes.
+        self._shown = (self._batch.get_model(index, self._shown[0]), self._batch.get_data(index, self._shown[1]))
+        mujoco.mj_forward(*self._shown)
+        return self._shown
 
     def close(self) -> None:
         """Let go of the views; the worlds go with the last of them."""

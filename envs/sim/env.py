@@ -4,9 +4,11 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 
 from envs.batched import BatchedEnv, State, where
+from envs.sim.camera import Camera
 from envs.sim.make import make_sim
 from envs.sim.model import Scene
 from envs.sim.protocol import WRITABLE
@@ -37,6 +39,7 @@ class SimEnv(BatchedEnv):
         super().__init__(num_envs=num_envs, seeds=seeds, device=device, max_episode_steps=max_episode_steps)
         num_worlds = self.num_seeds * num_envs
         self.sim = make_sim(self._scene(), sensed=self.sensed, num_worlds=num_worlds, device=self.device)
+        self._camera: Camera | None = None
 
     @abstractmethod
     def _scene(self) -> Scene:
@@ -96,6 +99,18 @@ class SimEnv(BatchedEnv):
         views = {name: self.sim.views[name] for name in self.sensed}
         return {name: view.view(*lead, *view.shape[1:]).to(torch.float32, copy=True) for name, view in views.items()}
 
+    @property
+    def step_seconds(self) -> float:
+        """Simulated time of a step, seconds."""
+        return self.substeps * self.sim.model.timestep
+
+    def picture(self, *, seed: int, copy: int, width: int, height: int) -> np.ndarray:
+        """One copy as it stands now; see ``envs.pictured``. All pictures have the size of the first."""
+        model, data = self.sim.world(seed * self.num_envs + copy)
+        if self._camera is None:
+            self._camera = Camera(model, width=width, height=height)
+        return self._camera.shoot(data)
+
     def state_dict(self) -> dict[str, Any]:
         """As ``BatchedEnv.state_dict``, and the simulator's worlds."""
         return {**super().state_dict(), "sim": self.sim.state_dict()}
@@ -109,6 +124,9 @@ class SimEnv(BatchedEnv):
         """Release the worlds."""
         super().close()
         self.sim.close()
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None
 
 
 class SimTaskEnv(TaskEnv, SimEnv):

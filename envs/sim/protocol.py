@@ -56,7 +56,10 @@ class Sim(Protocol):
         ...
 
     def world(self, index: int) -> tuple[Any, Any]:
-        """One world as ``(mujoco.MjModel, mujoco.MjData)`` with all derived fields, to render it."""
+        """One world as ``(mujoco.MjModel, mujoco.MjData)`` with all derived fields, to render it.
+
+        Every call returns the same two objects with new contents.
+        """
         ...
 
     def close(self) -> None:
