@@ -1,0 +1,1 @@
+"""Simulators in another Python interpreter, stepped through shared memory; described without importing torch."""
