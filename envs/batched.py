@@ -69,6 +69,10 @@ class BatchedEnv(ABC):
         """The task's figures for an episode that ends in ``state``, each ``[K, N]`` float32."""
         return {}
 
+    def _timed_out(self, stepped: State, elapsed: torch.Tensor) -> torch.Tensor:
+        """Copies whose time is up after ``elapsed`` steps (``[K, N]``); one with ``own_clock`` says when."""
+        return elapsed >= self.max_episode_steps
+
     @torch.no_grad()
     def reset(self) -> tuple[torch.Tensor, dict[str, Any]]:
         """Start every copy from a fresh episode."""
@@ -92,7 +96,7 @@ class BatchedEnv(ABC):
         """Advance every copy and start the next episode of those that end, observing nothing."""
         stepped, reward, terminated = self._advance(self._state, actions)
         elapsed = self._elapsed + 1
-        truncated = (elapsed >= self.max_episode_steps) & ~terminated
+        truncated = self._timed_out(stepped, elapsed) & ~terminated
         done = terminated | truncated
         numbers = self._draw()
         if self.device.type == "cpu" and not done.any():

@@ -111,8 +111,9 @@ def check_shapes(env: VectorEnv, first: Observation, played: Steps, metrics: Seq
 def check_episodes(env: VectorEnv, first: Observation, played: Steps) -> None:
     """SAME_STEP: an ending copy returns the next episode's first observation and keeps the last one in final_obs.
 
-    With ``lazy_reset`` it may return the last one instead, if it flags it. Such a simulator keeps a clock of its own,
-    which may start anew in the middle of an episode: time may run out at any step up to ``max_episode_steps``.
+    With ``lazy_reset`` it may return the last one instead, if it flags it. Such a simulator, and an environment with
+    ``own_clock``, may start its clock anew in the middle of an episode: time may run out at any step up to
+    ``max_episode_steps``.
     """
     lazy = lazy_reset(env) is not None
     length = torch.zeros(env.num_seeds, env.num_envs, dtype=torch.int64, device=env.device)
@@ -124,7 +125,8 @@ def check_episodes(env: VectorEnv, first: Observation, played: Steps) -> None:
         if (moved & ~done).any():
             raise ContractError("final_obs differs from the observation of a copy that did not end")
         stale = _checked_stale(info, done, moved) if lazy else torch.zeros_like(done)
-        if not lazy and (done & ~terminated & (length != env.max_episode_steps)).any():
+        own_clock = lazy or bool(getattr(env, "own_clock", False))
+        if not own_clock and (done & ~terminated & (length != env.max_episode_steps)).any():
             raise ContractError("a copy was truncated before max_episode_steps")
         if (~done & (length >= env.max_episode_steps)).any():
             raise ContractError("an episode is longer than max_episode_steps")

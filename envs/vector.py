@@ -13,6 +13,9 @@ episode: after an end they return the observation the episode ended in, and the 
 state. Such an environment flags these observations in ``info["stale_obs"]`` ``[K, N]`` bool at every step, and its
 attribute ``lazy_reset`` says what a learner does with a step that was taken from one: leave it out (``"mask"``) or
 learn from it like from any other (``"train"``).
+
+No episode is longer than ``max_episode_steps``. Time runs out exactly there, unless the environment has ``own_clock =
+True``: a task whose time starts anew at each success, say.
 """
 
 from typing import Any, Literal, Protocol, runtime_checkable
