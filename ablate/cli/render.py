@@ -1,7 +1,5 @@
 """``ablate render TASK|STUDY``: look at a task, or at what a checkpoint does in it."""
 
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,9 +50,9 @@ def command(
     film shows one evaluation episode of that cell and lies with its artifacts, as the best finished cell of every task
     does for a STUDY; both are attached to the cell's MLflow run (`ablate sync` does it again).
     """
-    # Before mujoco is imported: without a display it would look for one.
-    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-        os.environ.setdefault("MUJOCO_GL", "egl")
+    from envs.sim.require import draw_off_screen
+
+    draw_off_screen()
     from ablate.filming import Film, best_cells
 
     def new_film() -> Film:

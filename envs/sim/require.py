@@ -1,6 +1,8 @@
 """Optional packages."""
 
 import importlib
+import os
+import sys
 from types import ModuleType
 
 
@@ -19,6 +21,8 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
     Raises:
         MissingPackageError: It is not installed.
     """
+    if module == "mujoco":
+        draw_off_screen()
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -27,3 +31,9 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
         raise MissingPackageError(
             f"{purpose} needs the package `{error.name}`, which is not installed: pip install 'ablate[{extra}]'"
         ) from None
+
+
+def draw_off_screen() -> None:
+    """Let MuJoCo draw without a display. It chooses its OpenGL when it is imported, so this comes before."""
+    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
+        os.environ.setdefault("MUJOCO_GL", "egl")
