@@ -7,6 +7,7 @@ user text ever enters Typst source.
 from collections.abc import Mapping
 from typing import Any
 
+from reports.alternatives import alternatives
 from reports.conduct_tables import moved
 from reports.design_tables import design_sentences
 from reports.designs import findings as answers_of_design
@@ -85,7 +86,7 @@ def content(
         "blocks": blocks,
     }
     clean: Block = _drawable(found)
-    return clean | {"scores": scores_csv}
+    return clean | {"scores": scores_csv, "alternatives": alternatives(conclusion, list(figures))}
 
 
 def _by_verdict(conclusion: Conclusion) -> list[tuple[str, str]]:
@@ -171,7 +172,8 @@ def table_block(table: Table) -> list[Block]:
 def _figure_blocks(figures: Figures, name: str, caption: str) -> list[Block]:
     """Pages of one figure, none if it was not drawn; the caption stands under the first."""
     path, pages = figures.get(name, ("", 0))
-    return [{"kind": "figure", "path": path, "page": page, "caption": caption} for page in range(1, pages + 1)]
+    blocks = [{"kind": "figure", "name": name, "path": path, "caption": caption} for _ in range(pages)]
+    return [block | {"page": page, "pages": pages} for page, block in enumerate(blocks, 1)]
 
 
 def _main(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table]) -> list[Block]:

@@ -1,12 +1,15 @@
 import csv
+import re
 import subprocess
 import sys
+import zlib
 
 import pytest
 from report_cells import Arm, five_arms, write_study
 
 import reports
-from reports.assemble import all_tables
+from reports.alternatives import alternatives
+from reports.assemble import _drawers, all_tables
 from reports.document import breakable, content
 from reports.latex import booktabs, escape
 from reports.manifest import ReportError
@@ -82,6 +85,49 @@ def test_rebuild_is_byte_identical(built, tmp_path):
         assert old.read_bytes() == new.read_bytes()
     for old, new in zip(sorted(built.tables), sorted(again.tables), strict=True):
         assert old.read_bytes() == new.read_bytes()
+
+
+def objects(path):
+    """Everything a PDF says about itself: its bytes with what is compressed in them unpacked."""
+    raw, parts = path.read_bytes(), []
+    for start in re.finditer(rb"stream\r?\n", raw):
+        try:
+            parts.append(zlib.decompress(raw[start.end() : raw.find(b"endstream", start.end())]))
+        except zlib.error:
+            continue  # not compressed, or not by deflate
+    return raw + b"\n".join(parts)
+
+
+def pdf_string(text):
+    """A literal or hexadecimal PDF string as text."""
+    if text.startswith(b"<"):
+        return bytes.fromhex(text[1:-1].decode()).decode("utf-16")
+    return re.sub(rb"\\([()\\])", rb"\1", text[1:-1]).decode("latin-1")
+
+
+def test_the_pdf_is_tagged_and_every_figure_speaks(built):
+    found = objects(built.pdf)
+    assert b"/StructTreeRoot" in found
+    assert b"/Marked true" in found
+    assert b"/Lang(en)" in found
+    headings, rows = found.count(b"/S/H1"), found.count(b"/S/TR")
+    assert headings >= 10
+    assert rows > len(built.conclusion.contrasts)
+    assert found.count(b"/S/TH") > 20
+    spoken = {pdf_string(one) for one in re.findall(rb"/Alt ?(\((?:\\.|[^()\\])*\)|<[0-9A-F]*>)", found)}
+    wanted = alternatives(built.conclusion, [path.stem for path in built.figures if path.suffix == ".pdf"])
+    assert spoken == set(wanted.values())
+    assert len(wanted) == 5
+    assert found.count(b"/S/Figure") >= len(wanted)
+    forest = next(text for text in spoken if text.startswith("Forest plot"))
+    assert all(row.variant.name in forest for row in built.conclusion.contrasts)
+    assert "hurts" in forest
+
+
+def test_every_figure_that_a_report_can_have_has_words(built):
+    from reports.alternatives import _WORDS
+
+    assert set(_drawers(built.conclusion)) == set(_WORDS)
 
 
 @pytest.mark.parametrize(
