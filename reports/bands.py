@@ -13,7 +13,7 @@ max_s |D(s)| / (q(s) SE*(s)) over the same draws with a new SE* each, the one th
     SE*^2 = sum over both arms of e' W e / (n - 1),   e_i = (x_i - mean)/sqrt(n (n - 1)),   W Wishart of n - 1 df
 
 Multipliers of the runs' residuals alone (k = 1) leave 0 somewhere in 7 % of comparisons of equal arms at n = 5, and in
-12 % at n = 3; with k it is 5 % and 8 %.
+12 % at n = 3; with k it is 5 % and 9 %.
 """
 
 import math

@@ -31,6 +31,11 @@ def found(request):
     return note
 
 
+def pytest_terminal_summary(terminalreporter, config):
+    if rows := config.stash.get(_ROWS, []):
+        terminalreporter.write_line(_table(rows))
+
+
 def pytest_sessionfinish(session, exitstatus):
     rows = session.config.stash.get(_ROWS, [])
     everything = {item.fspath for item in session.items} >= set(map(str, Path(__file__).parent.glob("test_*.py")))
