@@ -9,7 +9,7 @@ from math import cos, radians, sin
 
 from envs.arm_hand import iiwa
 from envs.hand import allegro
-from envs.hand.world import Drive, Part, Vector
+from envs.hand.world import Drive, Part, Vector, contact
 
 JOINTS = iiwa.JOINTS + allegro.JOINTS
 """Names of the 23 joints and actuators, arm first."""
@@ -58,13 +58,18 @@ def arm_hand(
         robot=robot,
     )
     x, y, z = PALM_CENTRE
-    site = f'<site name="{prefix}palm_centre" pos="{x!r} {y!r} {z!r}" size=".005"/>'
+    end = iiwa.FLANGE - iiwa.LINKS[-1].height
+    adapter = (
+        f'<geom name="{prefix}adapter" type="cylinder" fromto="0 0 {end!r} 0 0 {end + _MOUNT - 0.0952!r}" size=".035" '
+        f'mass="0" {contact("link", robot)} rgba=".6 .6 .62 1"/>'
+        f'<site name="{prefix}palm_centre" pos="{x!r} {y!r} {z!r}" size=".005"/>'
+    )
     arm = iiwa.iiwa(
         position=position,
         yaw=yaw,
         drive=arm_drive,
         wrist_limit=wrist_limit,
-        tool=f"{site}\n{hand.bodies}",
+        tool=f"{adapter}\n{hand.bodies}",
         prefix=prefix,
         robot=robot,
     )

@@ -142,6 +142,14 @@ def floor() -> Part:
     return Part('<geom name="floor" type="plane" size="2 2 .1" contype="0" conaffinity="0" rgba=".75 .78 .8 1"/>')
 
 
+def camera(name: str, *, position: Vector, target: Vector) -> Part:
+    """A fixed camera that looks from one point at another, upright."""
+    forward = [end - start for start, end in zip(position, target, strict=True)]
+    right = (forward[1], -forward[0], 0.0)
+    up = (-forward[0] * forward[2], -forward[1] * forward[2], forward[0] ** 2 + forward[1] ** 2)
+    return Part(f'<camera name="{name}" pos="{text(position)}" xyaxes="{text((*right, *up))}" fovy="45"/>')
+
+
 def text(values: Sequence[float]) -> str:
     """Numbers as MJCF writes them, all digits kept."""
     return " ".join(repr(float(value)) for value in values)
