@@ -130,9 +130,20 @@ class SimEnv(BatchedEnv):
 
 
 class SimTaskEnv(TaskEnv, SimEnv):
-    """A simulated task with parameters, for meta-RL: ``_begin`` takes the place of ``_start``."""
+    """A simulated task with parameters, for meta-RL: ``_begin`` takes the place of ``_start``.
+
+    ``unhealthy`` counts the broken episodes of a trial.
+    """
 
     def _play(
         self, state: State, actions: torch.Tensor, numbers: torch.Tensor
     ) -> tuple[State, torch.Tensor, torch.Tensor]:
-        return SimEnv._advance(self, state, actions)
+        stepped, reward, terminated = SimEnv._advance(self, state, actions)
+        return stepped | {"unhealthy": state["unhealthy"] + stepped["unhealthy"]}, reward, terminated
+
+    def _restart(self, start: State, stepped: State, starting: torch.Tensor) -> State:
+        fresh = super()._restart(start, stepped, starting)
+        if "unhealthy" in stepped:  # not at a reset
+            counted = torch.where(self.keep_task & starting, stepped["unhealthy"], fresh["unhealthy"])
+            fresh["unhealthy"] = counted
+        return fresh

@@ -10,6 +10,9 @@ from envs.sim.model import Model
 WRITABLE = ("qpos", "qvel", "act", "ctrl", "qfrc_applied", "xfrc_applied", "mocap_pos", "mocap_quat")
 """Fields of a world that a task may write; all others are derived from them."""
 
+FORCES = ("cfrc_ext", "cfrc_int", "qacc", "qfrc_actuator", "qfrc_constraint", "actuator_force")
+"""Derived fields of a time step rather than of a state: after ``step`` they are those of its last time step."""
+
 
 class Sim(Protocol):
     """W worlds of one model, stepped together.
@@ -24,7 +27,7 @@ class Sim(Protocol):
     """Live memory of the simulator, ``[W, ...]``: the writable fields and the derived ones asked for."""
 
     def step(self, substeps: int) -> None:
-        """Advance every world by ``substeps`` time steps; derived fields then describe the new state."""
+        """Advance every world by ``substeps`` time steps; derived fields but ``FORCES`` then describe the new state."""
         ...
 
     def reset(self, mask: torch.Tensor) -> None:
