@@ -20,6 +20,7 @@ import numpy as np
 from reports.contrasts import Levels, Numbers, compare
 from reports.looks import Looks
 from reports.manifest import Variant
+from reports.robustness import answers_at
 from reports.scores import ScoreTable
 from reports.sequential import (
     NO_CHANGE,
@@ -234,12 +235,15 @@ def conclude_adaptively(table: ScoreTable, alpha: float) -> Conclusion:
     """Verdicts of a study with looks: of the sequential procedure, on the runs that each contrast had at its stop.
 
     p is the repeated p (the smallest alpha at which the look's own boundary would have been crossed), adjusted by the
-    number of ablations that were not yet rejected; the intervals are the repeated ones.
+    number of ablations that were not yet rejected; the intervals are the repeated ones. Other statistics are asked at
+    the bound that the change met where it stopped; places are those of ``reports.adaptive_ranks``.
     """
     course = course_of(table, alpha)
     repeated = repeated_p(course.plan.spending, course.plan.looks)
+    from reports.adaptive_ranks import with_ranks  # builds on this module
+
     contrasts = [_contrast(table, course, path, repeated) for path in course.paths]
-    return Conclusion(table, alpha, tuple(contrasts), course)
+    return Conclusion(table, alpha, with_ranks(table, course, contrasts, repeated), course)
 
 
 def _contrast(table: ScoreTable, course: Course, path: Path, repeated: RepeatedP) -> Contrast:
@@ -264,7 +268,8 @@ def _contrast(table: ScoreTable, course: Course, path: Path, repeated: RepeatedP
         # The boundary decides; interpolation must not put p on its other side.
         p_holm = min(p_holm, math.nextafter(course.alpha, 0)) if rejected else max(p_holm, course.alpha)
     decided = decide(view, numbers, p, p_holm, "", course.alpha, _verdict(path, numbers))
-    return replace(decided, guards=(*decided.guards, *_notes(course, path, at)))
+    answers = answers_at(view, numbers, at.level) if path.why != "open" else {}
+    return replace(decided, guards=(*decided.guards, *_notes(course, path, at)), answers=answers)
 
 
 def _verdict(path: Path, numbers: Numbers) -> Verdict:

@@ -16,6 +16,9 @@ from reports.stats import Scores
 
 EXACT_SPLITS = 12_870
 """Splits of 8 + 8 runs; up to here every one is looked at."""
+DRAWS = 10_000
+LEAST_DRAWN = 1 / (1 + DRAWS)
+"""Smallest p of drawn permutations."""
 _SLACK = 1e-9
 """Relative slack under which two splits count as equally extreme (sums in another order differ in the last bit)."""
 
@@ -36,7 +39,7 @@ def permutation_p(
     arms: Sequence[tuple[Scores, Scores]],
     scales: Sequence[float],
     generator: np.random.Generator,
-    draws: int = 10_000,
+    draws: int = DRAWS,
 ) -> float:
     """Two-sided p of ``mean_t((mean(x_t) - mean(y_t)) / scale_t) = 0``, runs exchanged within each task.
 

@@ -6,7 +6,7 @@ Pairs are compared by Welch's test on the arms of the changes alone (the baselin
 All K intervals hold together. Bootstrapped ranks do so in 2 to 4 % of studies whose changes are tied.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -38,27 +38,39 @@ def rank_intervals(arms: Sequence[Sequence[Scores]], scales: Sequence[float], le
     Returns:
         In the order given; rank 1 is the lowest score, the most harmful change.
     """
-    size = len(arms)
-    pairs = list(combinations(range(size), 2))
-    found = [_pair(arms[j], arms[k], scales) for j, k in pairs]
-    adjusted = holm([p for _, p in found]) if pairs else np.empty(0)
+    pairs = {(j, k): compared(arms[j], arms[k], scales) for j, k in combinations(range(len(arms)), 2)}
+    return places_of([mean_of(arm, scales) for arm in arms], pairs, level)
+
+
+def places_of(
+    means: Sequence[float], pairs: Mapping[tuple[int, int], tuple[float, float]], level: float = 0.95
+) -> list[Rank]:
+    """Rank every change from tests of all pairs.
+
+    Args:
+        means: Score of every change, higher is better.
+        pairs: Pair of changes -> its difference, first minus second, and its p.
+        level: Probability that all intervals hold at once.
+    """
+    size = len(means)
+    adjusted = holm([p for _, p in pairs.values()]) if pairs else np.empty(0)
     worse, better = [0] * size, [0] * size
-    for (j, k), (difference, _), p in zip(pairs, found, adjusted, strict=True):
+    for ((j, k), (difference, _)), p in zip(pairs.items(), adjusted, strict=True):
         if p < 1 - level:
             low, high = (j, k) if difference < 0 else (k, j)
             worse[high] += 1  # `low` is significantly worse than `high`
             better[low] += 1
-    means = [_mean(arm, scales) for arm in arms]
     order = sorted(range(size), key=means.__getitem__)
     places = {change: place for place, change in enumerate(order, 1)}
     return [Rank(places[k], 1 + worse[k], size - better[k], size) for k in range(size)]
 
 
-def _mean(arm: Sequence[Scores], scales: Sequence[float]) -> float:
+def mean_of(arm: Sequence[Scores], scales: Sequence[float]) -> float:
+    """Score of one change over all tasks."""
     return float(np.mean([scores.mean() / scale for scores, scale in zip(arm, scales, strict=True)]))
 
 
-def _pair(first: Sequence[Scores], second: Sequence[Scores], scales: Sequence[float]) -> tuple[float, float]:
+def compared(first: Sequence[Scores], second: Sequence[Scores], scales: Sequence[float]) -> tuple[float, float]:
     """Difference of two changes and its p; without spread nothing can be tested and p is 1."""
     difference = stratified_difference(list(zip(first, second, strict=True)), scales)
     largest = max(

@@ -1,8 +1,8 @@
 """The primary question under other statistics: does the direction found survive?
 
 Every alternative answers -1 (hurts), 1 (helps) or 0 (not told apart) at the same family-wise level; None where it does
-not apply: a permutation p that cannot become small enough, a log ratio of a mean below the floor, no failed run to
-leave out. A verdict with any other answer gets a dagger. Nothing here can change it.
+not apply: a permutation p or a bootstrap that cannot reach a level this small, a log ratio of a mean below the floor,
+no failed run to leave out. A verdict with any other answer gets a dagger. Nothing here can change it.
 """
 
 import math
@@ -14,7 +14,7 @@ import numpy as np
 from reports.aggregates import iqm, point, resampled
 from reports.contrasts import FEWEST, Arms, Numbers
 from reports.manifest import Variant
-from reports.permutation import smallest_p
+from reports.permutation import EXACT_SPLITS, LEAST_DRAWN, smallest_p
 from reports.scores import ScoreTable
 from reports.stats import Estimate, holm, log_ratio, satterthwaite, stratified_difference
 
@@ -23,6 +23,8 @@ ALTERNATIVES = ("permutation", "other summary", "log ratio", "without failed", "
 """In the order shown; "other summary" is AUC where the end decides, the end where AUC decides."""
 _LEAST_RUNS = 5
 _DRAWS = 2_000
+_LEAST_TAIL = 5
+"""Fewest draws beyond an end of a bootstrap interval."""
 
 
 def agreement(
@@ -50,6 +52,20 @@ def agreement(
     return dict(answers)
 
 
+def answers_at(table: ScoreTable, one: Numbers, level: float) -> Mapping[str, Direction]:
+    """Directions of every alternative for one contrast at a level of its own: the bound of the look it stopped at.
+
+    Args:
+        table: Scores as that look saw them.
+        one: The contrast, estimable.
+        level: Nominal p of the boundary, Holm's step included. A boundary that holds the error rate over all looks
+            does so for any of these tests, whichever of them decides when to stop.
+    """
+    tested = {name: alternative(table, one, level, 1) for name, alternative in _TESTS.items()}
+    found = {name: None if pair is None else _direction(*pair, level) for name, pair in tested.items()}
+    return {**found, "IQM": _iqm(table, one, level)}
+
+
 def _adjusted(
     tested: Mapping[str, tuple[float, float] | None], found: Sequence[Numbers], alpha: float, family: int
 ) -> dict[str, Direction]:
@@ -74,7 +90,8 @@ def _tested(estimate: Estimate) -> tuple[float, float] | None:
 
 def _permutation(table: ScoreTable, one: Numbers, alpha: float, family: int) -> tuple[float, float] | None:
     level = alpha if one.variant.role == "control" else alpha / family
-    reachable = smallest_p(one.n, one.n_base, len(one.tasks)) < level
+    exact = len(one.tasks) == 1 and math.comb(one.n + one.n_base, one.n) <= EXACT_SPLITS
+    reachable = max(smallest_p(one.n, one.n_base, len(one.tasks)), 0.0 if exact else LEAST_DRAWN) < level
     if one.difference is None or min(one.n, one.n_base) < _LEAST_RUNS or not reachable:
         return None
     return one.difference.value, one.p_permutation
@@ -156,7 +173,7 @@ _TESTS: dict[str, Callable[[ScoreTable, Numbers, float, int], tuple[float, float
 def _iqm(table: ScoreTable, one: Numbers, level: float) -> Direction:
     """Does the stretched bootstrap interval of the difference of IQMs exclude 0?"""
     arms = _arms(table, one)
-    if min(one.n, one.n_base) < _LEAST_RUNS:
+    if min(one.n, one.n_base) < _LEAST_RUNS or level / 2 * _DRAWS < _LEAST_TAIL:
         return None
     scales = _scales(table, arms)
     sides = [[arm[side] / scale for arm, scale in zip(arms, scales, strict=True)] for side in (0, 1)]

@@ -235,10 +235,21 @@ _DESCRIBED = (
     " Seeds were added while looking: intervals and p of this table are those of a fixed number of seeds and describe; "
     "what is decided is decided by the looks."
 )
-_DESCRIBES = ("ranking", "tasks", "robustness", "heterogeneity", "secondary", "aggregates", "agreement")
+_DESCRIBES = ("tasks", "robustness", "heterogeneity", "secondary", "aggregates")
+_RANKED = (
+    " Seeds were added while looking: two changes are compared on the seeds that both had, by repeated p values, so "
+    "rank intervals hold in spite of it; so does the interval for the margin, which is the repeated one. p (change > "
+    "margin) and points are those of a fixed number of seeds and describe."
+)
+_ASKED = (
+    " Seeds were added while looking: every analysis is asked at the bound of the look where the change stopped, and "
+    "of a change that is still open none is."
+)
 
 
 def noted(table: Table, conclusion: Conclusion) -> Table:
     """A table with what a reader must know of its intervals where seeds were adaptive."""
-    note = {"contrasts": _NOTE, **dict.fromkeys(_DESCRIBES, _DESCRIBED)}.get(table.name, "")
+    note = {"contrasts": _NOTE, "ranking": _RANKED, "agreement": _ASKED, **dict.fromkeys(_DESCRIBES, _DESCRIBED)}.get(
+        table.name, ""
+    )
     return replace(table, caption=table.caption + note) if conclusion.course is not None else table

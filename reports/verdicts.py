@@ -6,7 +6,7 @@ Controls get the same numbers but stand outside the family.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -189,14 +189,19 @@ def _with_ranks(table: ScoreTable, contrasts: list[Contrast], alpha: float) -> t
     if len(ranked) < 2:
         return tuple(contrasts)
     arms = [[task.scores for task in row.numbers.tasks] for row in ranked]
-    bases = [task.base for task in ranked[0].numbers.tasks]
-    scales = [1.0] * len(bases)
-    if len(bases) > 1 and all(row.numbers.percent for row in ranked):
-        scales = [abs(float(base.mean()) - (floor or 0)) for base, floor in zip(bases, table.floors, strict=True)]
-    elif len(bases) > 1:
-        scales = score_ranges(table) or [float(base.std(ddof=1)) or 1.0 for base in bases]
-    places = dict(zip((row.variant.name for row in ranked), rank_intervals(arms, scales, 1 - alpha), strict=True))
+    intervals = rank_intervals(arms, rank_scales(table, ranked), 1 - alpha)
+    places = dict(zip((row.variant.name for row in ranked), intervals, strict=True))
     return tuple(replace(row, rank=places.get(row.variant.name)) for row in contrasts)
+
+
+def rank_scales(table: ScoreTable, ranked: Sequence[Contrast]) -> list[float]:
+    """What one unit of each task is worth where changes are compared with each other."""
+    bases = [task.base for task in ranked[0].numbers.tasks]
+    if len(bases) == 1:
+        return [1.0]
+    if all(row.numbers.percent for row in ranked):
+        return [abs(float(base.mean()) - (floor or 0)) for base, floor in zip(bases, table.floors, strict=True)]
+    return score_ranges(table) or [float(base.std(ddof=1)) or 1.0 for base in bases]
 
 
 def verdict_text(contrast: Contrast, margin: float) -> str:

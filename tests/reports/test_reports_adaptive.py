@@ -6,9 +6,20 @@ import numpy as np
 import pytest
 from report_cells import Arm, write_study
 
-from reports.adaptive import course_of
+from reports.adaptive import course_of, view_at
+from reports.ranks import Rank
 from reports.scores import load
-from reports.sequential import OPEN, holm_levels, nominal_levels, two_sided_p, walk, welch_at_looks, within_margin
+from reports.sequential import (
+    OPEN,
+    holm_levels,
+    nominal_levels,
+    repeated_p,
+    two_sided_p,
+    walk,
+    welch_at_looks,
+    within_margin,
+)
+from reports.stats import welch
 from reports.verdicts import conclude
 
 LOOKS = (5, 8, 12)
@@ -184,3 +195,45 @@ def conclude_fixed(table, seeds, variant):
 def test_every_spending_function_runs(tmp_path, spending):
     course = course_of(table_of(tmp_path, arms(0.2, 1.0), plan=PLAN | {"spending": spending}))
     assert summary(course)[0][1] == "separated"
+
+
+def test_places_come_from_repeated_p_values_of_the_seeds_that_both_had(tmp_path):
+    found = table_of(tmp_path, [*arms(0.3, 0.55, 0.96, 0.97), Arm("Other", 0.5, role="control", action=None)])
+    rows = {row.variant.name: row for row in conclude(found).contrasts}
+    course = course_of(found)
+    stops = {path.variant.name: path.last.n for path in course.paths}
+    assert (stops["No0"], stops["No3"]) == (5, 12)
+    assert (rows["No0"].rank, rows["No1"].rank) == (Rank(1, 1, 1, 4), Rank(2, 2, 2, 4))
+    assert {rows["No2"].rank.place, rows["No3"].rank.place} == {3, 4}
+    assert all((rows[name].rank.low, rows[name].rank.high) == (3, 4) for name in ("No2", "No3"))
+    assert rows["Other"].rank is None
+    # The test behind it: No0 stopped at five seeds, so five of No3 count, at the first look's own p.
+    five = view_at(found, course, 5)
+    p = welch(five.scores("No0", 0), five.scores("No3", 0)).p
+    assert 6 * repeated_p("quadratic", LOOKS)(p, 0) < 0.05
+
+
+def test_a_place_needs_more_than_an_unadjusted_p(tmp_path):
+    """At the first look the boundary is far stricter than alpha: what Holm alone would separate stays tied."""
+    manifest = write_study(tmp_path, arms(0.7, 0.84, sd=0.08), seeds=12, adaptive=PLAN)
+    early = load(manifest | {"cells": [one for one in manifest["cells"] if one["seed"] < 5]})
+    course = course_of(early)
+    assert course.looked == 1
+    p = welch(early.scores("No0", 0), early.scores("No1", 0)).p
+    assert p < 0.05 < repeated_p("quadratic", LOOKS)(p, 0)
+    row = conclude(early).contrasts[0]
+    assert row.rank == Rank(1, 1, 2, 2)
+
+
+def test_other_statistics_are_asked_at_the_bound_of_the_stop(tmp_path):
+    found = table_of(tmp_path, arms(0.3, 1.0, 0.9))
+    rows = {row.variant.name: row for row in conclude(found).contrasts}
+    first = rows["No0"]
+    assert first.numbers.n == 5
+    assert first.answers["permutation"] is None, "2/252 cannot reach the first look's bound"
+    assert first.answers["IQM"] is None
+    assert (first.answers["other summary"], first.answers["log ratio"]) == (-1, -1)
+    assert first.flips(0.05) == ()
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    open_ = conclude(without(tmp_path, manifest, lambda variant, seed: seed >= 8)).contrasts[2]
+    assert (open_.verdict, open_.answers) == ("inconclusive", {})

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from draws import SHAPES, bimodal, normal, tight
 
+from reports.ranks import places_of
 from reports.sequential import (
     NO_CHANGE,
     SEPARATED,
     holm_levels,
     nominal_levels,
+    repeated_p,
     two_sided_p,
     walk,
     welch_at_looks,
@@ -182,3 +184,31 @@ def test_the_honest_limit_of_looks(found):
     assert plain > 0.10
     assert guarded <= plain
     assert late <= 0.09 + 2 * se
+
+
+@pytest.mark.parametrize("shape", ["normal", "bimodal 70/30"])
+def test_rank_intervals_after_stopping(found, shape):
+    """Rank intervals of six tied changes under the default plan, arms as they stop: all hold at once (95 %)."""
+    studies, hits = 3000, 0
+    levels, narrow = holm_levels("quadratic", LOOKS, ALPHA, K), nominal_levels("quadratic", LOOKS, 2 * ALPHA)
+    repeated = repeated_p("quadratic", LOOKS)
+    effects = (0.6,) * K  # tied with each other, not with the baseline: they stop at different looks
+    for batch in range(studies // BATCH):
+        base, arms = scores(np.random.default_rng([23, batch]), BATCH, effects, SHAPES[shape])
+        value, se, df = welch_at_looks(base, arms, LOOKS)
+        stop, _ = walk(two_sided_p(value, se, df), within_margin(value, se, df, 1.0, narrow), levels)
+        pairs = {}
+        for j in range(K - 1):
+            difference, error, freedom = welch_at_looks(arms[:, j], arms[:, j + 1 :], LOOKS)
+            pairs[j] = (difference, two_sided_p(difference, error, freedom))
+        for study in range(BATCH):
+            tests = {}
+            for j in range(K):
+                for k in range(j + 1, K):
+                    look = int(min(stop[study, j], stop[study, k]))
+                    difference, p = (float(one[study, k - j - 1, look]) for one in pairs[j])
+                    tests[j, k] = (-difference, min(1.0, repeated(p, look)))
+            means = [float(arms[study, j, 0, : LOOKS[stop[study, j]]].mean()) for j in range(K)]
+            hits += all((one.low, one.high) == (1, K) for one in places_of(means, tests))
+    share, se = found(f"pairwise Welch by repeated p with Holm, {shape}", hits / studies, studies, "at least 94 %")
+    assert share >= 0.94 - 2.5 * se
