@@ -15,6 +15,7 @@ from ablate.building import build_trainer
 from ablate.durable import make_dir, replacing
 from ablate.errors import StoreError, UsageError
 from ablate.store import CellDir, Store
+from algorithms.ppo.fused_trainer import FusedTrainer
 from envs import registry as env_registry
 from envs.pictured import Pictured, pictured
 from envs.sim.camera import NoRendererError
@@ -73,8 +74,8 @@ class Film:
 class Filmed:
     """A ``VectorEnv`` that is filmed while somebody steps it; everything else is the environment's own."""
 
-    def __init__(self, env: VectorEnv, film: Film, *, seed: int) -> None:
-        self._env, self._film, self._seed = env, film, seed
+    def __init__(self, env: VectorEnv, film: Film, *, seed: int, copy: int) -> None:
+        self._env, self._film, self._seed, self._copy = env, film, seed, copy
         self._subject = _subject(env)
         step = self._subject.step_seconds
         self._every = max(1, math.ceil(1 / (step * FRAMES_PER_SECOND) - 1e-6))
@@ -100,7 +101,7 @@ class Filmed:
     def _shoot(self) -> None:
         film = self._film
         if self._steps % self._every == 0 and len(film.frames) * film.frame_seconds < film.seconds:
-            picture = self._subject.picture(seed=self._seed, copy=0, width=film.width, height=film.height)
+            picture = self._subject.picture(seed=self._seed, copy=self._copy, width=film.width, height=film.height)
             film.frames.append(picture)
 
 
@@ -128,7 +129,7 @@ def film_random(env_id: str, options: Any, film: Film, *, seed: int) -> None:
     with _explained():
         env = env_registry.make(env_id, num_envs=1, seeds=[seed], options=options)
         try:
-            filmed = Filmed(env, film, seed=0)
+            filmed = Filmed(env, film, seed=0, copy=0)
             filmed.reset()
             steps = math.ceil(film.seconds / _subject(env).step_seconds)
             for actions in random_actions(env, steps):
@@ -162,7 +163,9 @@ def film_checkpoint(cell: CellDir, store: Store, film: Film) -> Mapping[str, flo
         if not training:
             training.append(env)  # a trainer builds the environment it trains in first
             return env
-        return Filmed(env, film, seed=seed)
+        # Trainers of third parties need not say; most evaluate one policy.
+        copy = trainer.reported_copy(env.num_envs) if isinstance(trainer, FusedTrainer) else 0
+        return Filmed(env, film, seed=seed, copy=copy)
 
     with _explained():
         trainer = build_trainer({**spec, "device": device}, watch)

@@ -13,66 +13,35 @@ Deviations from rl_games, which SAPG's PPO baseline runs on (each is an option o
 * KL is measured against the policy that acted; rl_games overwrites the old policy after every minibatch.
 """
 
-import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from algorithms.ppo import advantages
-from algorithms.ppo.allocator import keep_freed_memory
 from algorithms.ppo.collector import Actor, Collector, one_hot_policies
 from algorithms.ppo.config import Lstm, PPOConfig
 from algorithms.ppo.describe import describe
 from algorithms.ppo.distributions import distribution_for
 from algorithms.ppo.evaluation import play_episodes
-from algorithms.ppo.matmul import choose_matmul
+from algorithms.ppo.fused_trainer import FusedTrainer, Part
 from algorithms.ppo.networks import ActorCritic, PolicySet
 from algorithms.ppo.normalizer import RunningNormalizer
 from algorithms.ppo.rollout import Rollout, allocate
 from algorithms.ppo.rows import Batch, RowLayout
 from algorithms.ppo.update import Updater, observe
-from algorithms.trainer import MakeEnv, Metrics
-from envs.curriculum import follow_curriculum
-from envs.registry import TaskFacts
-from envs.streams import stream_seed
+from algorithms.trainer import Metrics
 from envs.vector import lazy_reset
 
 
-class PPOTrainer:
+class PPOTrainer(FusedTrainer):
     """One policy per seed; see ``algorithms.trainer.Trainer`` for the contract."""
 
-    def __init__(
-        self,
-        config: PPOConfig,
-        make_env: MakeEnv,
-        *,
-        num_envs: int,
-        seeds: Sequence[int],
-        device: torch.device | str = "cpu",
-    ) -> None:
-        """Build environments, networks and optimisers.
-
-        Raises:
-            ValueError: The config cannot work with this environment.
-        """
-        self.config, self.seeds, self.device = config, tuple(seeds), torch.device(device)
-        self.env_steps = 0
-        choose_matmul()
-        if self.device.type == "cpu":
-            keep_freed_memory()
-        self._make_env, self._num_envs = make_env, num_envs
-        self.env = make_env(num_envs, [stream_seed(seed, "env") for seed in seeds])
-        if problems := config.problems(TaskFacts.of(self.env)):
-            self.env.close()
-            raise ValueError("; ".join(f"{field}: {sentence}" for field, sentence in problems))
-        self.policies = self._policy_set()
-        self._policy_of_env = self._assign_policies(num_envs)
-        self._build()
+    config: PPOConfig
 
     def _build(self) -> None:
+        self.policies = self._policy_set()
+        self._policy_of_env = self._assign_policies(self._num_envs)
         config, env, num_seeds = self.config, self.env, len(self.seeds)
         (obs_size,) = env.observation_space.shape
         privileged = env.critic_observation_space is not None
@@ -207,9 +176,7 @@ class PPOTrainer:
         """One transfer of all figures to float64 arrays ``[K]``."""
         figures |= self._per_policy("episode", self.collector.episodes.flush())
         figures["health/finite"] = self.updater.optimizer.parameters.isfinite().all(1)
-        names = list(figures)
-        values = torch.stack([figures[name].double() for name in names]).cpu().numpy()
-        return {"env_steps": np.full(len(self.seeds), float(self.env_steps)), **dict(zip(names, values, strict=True))}
+        return self._row(figures)
 
     def _per_policy(self, prefix: str, means: dict[str, Tensor]) -> dict[str, Tensor]:
         """Name per-policy means ``[K, M]`` (block order): here the only policy's."""
@@ -218,22 +185,22 @@ class PPOTrainer:
     def evaluate(self, episodes: int) -> Metrics:
         """Play ``episodes`` episodes of every policy with its most likely actions; the same starts at every call."""
         num_policies = self.policies.num_policies
-        env = self._make_env(episodes * num_policies, [stream_seed(seed, "eval") for seed in self.seeds])
-        follow_curriculum(env, self.env)
-        policy = one_hot_policies(self._assign_policies(env.num_envs), len(self.seeds), num_policies)
         distribution = self.actor.network.distribution
+        with self._evaluation_env(episodes * num_policies) as env:
+            policy = one_hot_policies(self._assign_policies(env.num_envs), len(self.seeds), num_policies)
 
-        def act(obs: Tensor, critic_obs: Tensor, state: Tensor, resets: Tensor) -> tuple[Tensor, Tensor]:
-            params, _, states = self.actor(obs, critic_obs, policy, state, resets.unsqueeze(-1))
-            return distribution.to_env(distribution.mode(params)), states
+            def act(obs: Tensor, critic_obs: Tensor, state: Tensor, resets: Tensor) -> tuple[Tensor, Tensor]:
+                params, _, states = self.actor(obs, critic_obs, policy, state, resets.unsqueeze(-1))
+                return distribution.to_env(distribution.mode(params)), states
 
-        try:
             played = play_episodes(env, act, self.actor.network.initial_state(env.num_envs))
-        finally:
-            env.close()
         means = {name: value.unflatten(1, (num_policies, -1)).mean(-1) for name, value in played.items()}
         figures = self._per_policy("eval", means) | self._probe()
         return {name: value.double().cpu().numpy() for name, value in figures.items()}
+
+    def reported_copy(self, num_envs: int) -> int:
+        """The first one of policy 0."""
+        return int(self._assign_policies(num_envs).argmin())
 
     def _probe(self) -> dict[str, Tensor]:
         """Mechanism figures too dear for every update, each ``[K]``."""
@@ -247,34 +214,12 @@ class PPOTrainer:
         """Groups of rows in an update, each as many as one policy collects."""
         return self.policies.num_policies
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything a fresh trainer of the same arguments needs to continue bit for bit."""
+    def _parts(self) -> dict[str, Part]:
+        actor = self.actor
         return {
-            "seeds": self.seeds,
-            "config": dataclasses.asdict(self.config),
-            "env_steps": self.env_steps,
-            "updater": self.updater.state_dict(),
-            "collector": self.collector.state_dict(),
-            "normalizers": [one.state_dict() for one in self._normalizers()],
+            "updater": self.updater,
+            "collector": self.collector,
+            "obs_normalizer": actor.obs_normalizer,
+            "critic_normalizer": actor.critic_normalizer,
+            "value_normalizer": actor.value_normalizer,
         }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from ``state_dict``.
-
-        Raises:
-            ValueError: The state belongs to other seeds or another config.
-        """
-        if tuple(state["seeds"]) != self.seeds or state["config"] != dataclasses.asdict(self.config):
-            raise ValueError("the checkpoint belongs to other seeds or another config")
-        self.env_steps = state["env_steps"]
-        self.updater.load_state_dict(state["updater"])
-        self.collector.load_state_dict(state["collector"])
-        for one, saved in zip(self._normalizers(), state["normalizers"], strict=True):
-            one.load_state_dict(saved)
-
-    def _normalizers(self) -> tuple[RunningNormalizer, ...]:
-        return self.actor.obs_normalizer, self.actor.critic_normalizer, self.actor.value_normalizer
-
-    def close(self) -> None:
-        """Release the environment."""
-        self.env.close()

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from algorithms.ppo import advantages
+from algorithms.ppo.fused_trainer import Part
 from algorithms.ppo.networks import PolicySet
 from algorithms.ppo.rollout import Rollout
 from algorithms.ppo.rows import Batch
@@ -153,14 +154,17 @@ class SAPGTrainer(PPOTrainer):
             self.actor.obs_normalizer.normalize(self._seen.obs), self.seeds
         )
 
+    def _parts(self) -> dict[str, Part]:
+        """See ``PPOTrainer``; also the draws of relabelled rows."""
+        return super()._parts() | {"subsample": self._subsample}
+
     def state_dict(self) -> dict[str, Any]:
-        """See ``PPOTrainer.state_dict``; also the draws of relabelled rows and what the probes look at."""
-        return super().state_dict() | {"subsample": self._subsample.state_dict(), "seen": self._seen.state_dict()}
+        """See ``FusedTrainer.state_dict``; also what the probes look at."""
+        return super().state_dict() | {"seen": self._seen.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from ``state_dict``."""
         super().load_state_dict(state)
-        self._subsample.load_state_dict(state["subsample"])
         self._seen = probes.Seen(**{name: value.to(self.device) for name, value in state["seen"].items()})
 
     def describe(self) -> dict[str, float]:

@@ -27,20 +27,16 @@ Deviations from the paper's code (each is an option or a stated choice; ``preset
 * Learned temperatures are learned on every device, as logarithms.
 """
 
-import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import gymnasium
-import numpy as np
 import torch
 from torch import Tensor
 
 from algorithms.ppo import advantages
-from algorithms.ppo.allocator import keep_freed_memory
 from algorithms.ppo.distributions import distribution_for
 from algorithms.ppo.evaluation import play_episodes
-from algorithms.ppo.matmul import choose_matmul
+from algorithms.ppo.fused_trainer import FusedTrainer, Part
 from algorithms.ppo.normalizer import RunningNormalizer
 from algorithms.splagger import probes
 from algorithms.splagger.agent import Agent
@@ -52,40 +48,13 @@ from algorithms.splagger.policy import ActorCritic
 from algorithms.splagger.rewards import RewardScale
 from algorithms.splagger.rollout import allocate
 from algorithms.splagger.update import Updater
-from algorithms.trainer import MakeEnv, Metrics
-from envs.curriculum import follow_curriculum
-from envs.registry import TaskFacts
-from envs.streams import stream_seed
+from algorithms.trainer import Metrics
 
 
-class SplAggerTrainer:
+class SplAggerTrainer(FusedTrainer):
     """One memory and policy per seed; see ``algorithms.trainer.Trainer`` for the contract."""
 
-    def __init__(
-        self,
-        config: SplAggerConfig,
-        make_env: MakeEnv,
-        *,
-        num_envs: int,
-        seeds: Sequence[int],
-        device: torch.device | str = "cpu",
-    ) -> None:
-        """Build environments, networks and optimisers.
-
-        Raises:
-            ValueError: The config cannot work with this environment.
-        """
-        self.config, self.seeds, self.device = config, tuple(seeds), torch.device(device)
-        self.env_steps = 0
-        self.env = make_env(num_envs, [stream_seed(seed, "env") for seed in seeds])
-        if problems := config.problems(TaskFacts.of(self.env)):
-            self.env.close()
-            raise ValueError("; ".join(f"{field}: {sentence}" for field, sentence in problems))
-        choose_matmul()
-        if self.device.type == "cpu":
-            keep_freed_memory()
-        self._make_env, self._num_envs = make_env, num_envs
-        self._build()
+    config: SplAggerConfig
 
     def _build(self) -> None:
         config, env, seeds = self.config, self.env, self.seeds
@@ -179,14 +148,10 @@ class SplAggerTrainer:
         figures |= {f"episode/{name}": value[:, 0] for name, value in self.collector.episodes.flush().items()}
         finite = (one.parameters.isfinite().all(1) for one in (self.updater.memory, self.updater.policy))
         figures["health/finite"] = torch.stack(list(finite)).all(0)
-        names = list(figures)
-        values = torch.stack([figures[name].double() for name in names]).cpu().numpy()
-        return {"env_steps": np.full(len(self.seeds), float(self.env_steps)), **dict(zip(names, values, strict=True))}
+        return self._row(figures)
 
     def evaluate(self, episodes: int) -> Metrics:
         """Play ``episodes`` trials with the most likely actions and mean latents; the same tasks at every call."""
-        env = self._make_env(episodes, [stream_seed(seed, "eval") for seed in self.seeds])
-        follow_curriculum(env, self.env)
         agent, distribution = self.agent, self.agent.policy.distribution
         # What is carried: the head's output, the memory, and the action just taken.
         widths = (2 * self.config.latent_dim, agent.memory.state_size, distribution.action_size)
@@ -204,11 +169,9 @@ class SplAggerTrainer:
             output, memory, _ = agent.remember(agent.tokens(obs, actions, rewards, final_obs), dones, memory, empty)
             return torch.cat([output, memory, actions], dim=-1)
 
-        try:
-            none = torch.zeros(len(self.seeds), episodes, distribution.action_size, device=self.device)
+        none = torch.zeros(len(self.seeds), episodes, distribution.action_size, device=self.device)
+        with self._evaluation_env(episodes) as env:
             played = play_episodes(env, act, torch.cat([*empty, none], dim=-1), remember)
-        finally:
-            env.close()
         figures = {f"eval/{name}": value.mean(1) for name, value in played.items()}
         figures |= self._untrained | self._profiles()
         return {name: value.double().cpu().numpy() for name, value in figures.items()}
@@ -224,32 +187,10 @@ class SplAggerTrainer:
         """What could confound a comparison; see ``algorithms.trainer.Trainer.describe``."""
         return describe(self.agent, self.config, self._num_envs, len(self.seeds))
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything a fresh trainer of the same arguments needs to continue bit for bit."""
+    def _parts(self) -> dict[str, Part]:
         return {
-            "seeds": self.seeds,
-            "config": dataclasses.asdict(self.config),
-            "env_steps": self.env_steps,
-            "updater": self.updater.state_dict(),
-            "collector": self.collector.state_dict(),
-            "normalizer": self.agent.normalizer.state_dict(),
-            "rewards": self._rewards.state_dict(),
+            "updater": self.updater,
+            "collector": self.collector,
+            "normalizer": self.agent.normalizer,
+            "rewards": self._rewards,
         }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from ``state_dict``.
-
-        Raises:
-            ValueError: The state belongs to other seeds or another config.
-        """
-        if tuple(state["seeds"]) != self.seeds or state["config"] != dataclasses.asdict(self.config):
-            raise ValueError("the checkpoint belongs to other seeds or another config")
-        self.env_steps = state["env_steps"]
-        self.updater.load_state_dict(state["updater"])
-        self.collector.load_state_dict(state["collector"])
-        self.agent.normalizer.load_state_dict(state["normalizer"])
-        self._rewards.load_state_dict(state["rewards"])
-
-    def close(self) -> None:
-        """Release the environment."""
-        self.env.close()
