@@ -5,8 +5,9 @@ configuration. The difference of their effects, B - A, is Welch's: the errors of
 
     SE^2 = SE_a^2 + SE_b^2,   df = SE^4 / (SE_a^4/df_a + SE_b^4/df_b)
 
-so there is none where the two rest on the same runs. "Both are significant" is no agreement of sizes, and "only one is"
-no disagreement: the verdicts and the difference are said apart.
+so there is none where the two rest on the same runs. A study with adaptive seeds comes with its repeated interval: its
+SE is widened until a single interval is as long as that one. "Both are significant" is no agreement of sizes, and
+"only one is" no disagreement: the verdicts and the difference are said apart.
 """
 
 import math
@@ -175,7 +176,7 @@ def _pair(a: Conclusion, b: Conclusion, ours: Contrast, theirs: Contrast, level:
         return replace(bare, reason="an arm is not estimable")
     if shared:
         return replace(bare, reason=f"{plural(shared, 'run')} in both")
-    pair = _effects(bare, ours, theirs)
+    pair = _effects(bare, a, b)
     if pair is None:
         return replace(bare, reason="no percentages, and no common unit")
     own, other = pair
@@ -195,16 +196,31 @@ def _runs(conclusion: Conclusion, contrast: Contrast) -> set[str]:
     return {run.cell.hash for run in conclusion.table.runs if run.cell.variant in names and run.scored}
 
 
-def _effects(pair: Pair, ours: Contrast, theirs: Contrast) -> tuple[Estimate, Estimate] | None:
+def _effects(pair: Pair, a: Conclusion, b: Conclusion) -> tuple[Estimate, Estimate] | None:
     """Both effects in one unit."""
-    own, other = ours.numbers, theirs.numbers
+    own, other = pair.a.numbers, pair.b.numbers
     if own.percent is not None and other.percent is not None:
-        first, second = ((one.percent.value, one.percent.se, one.percent.df) for one in (own, other) if one.percent)
-        return Estimate(*first), Estimate(*second)
+        first, second = (
+            _carried(study, Estimate(one.value, one.se, one.df), one.interval)
+            for study, one in ((a, own.percent), (b, other.percent))
+        )
+        return first, second
     if own.difference is None or other.difference is None:
         return None
-    absolute = own.unit == other.unit and len(own.tasks) == len(other.tasks) == 1
-    return (own.difference, other.difference) if absolute else None
+    if own.unit != other.unit or not len(own.tasks) == len(other.tasks) == 1:
+        return None
+    return _carried(a, own.difference, own.difference_interval), _carried(
+        b, other.difference, other.difference_interval
+    )
+
+
+def _carried(study: Conclusion, effect: Estimate, ends: Interval | None) -> Estimate:
+    """An estimate with the error that its study claims: of adaptive seeds that of the repeated interval."""
+    if study.course is None or ends is None or not effect.se > 0:
+        return effect
+    plain = effect.interval(1 - study.alpha)
+    wider = max(1.0, (ends.high - ends.low) / (plain.high - plain.low))
+    return replace(effect, se=effect.se * wider)
 
 
 def _notes(a: Conclusion, b: Conclusion) -> list[str]:
@@ -219,6 +235,13 @@ def _notes(a: Conclusion, b: Conclusion) -> list[str]:
         ("levels", f"alpha {ours.alpha:g}", f"alpha {theirs.alpha:g}"),
     ]
     notes += [f"The {what} differ: {own} against {other}." for what, own, other in sides if own != other]
+    looked = [one.table.manifest.study for one in (a, b) if one.course is not None]
+    if looked:
+        notes.append(
+            f"{' and '.join(looked)} added seeds while looking: the intervals shown are repeated confidence intervals, "
+            "and B - A and its p carry their width. After an early stop an effect is overstated on average, so a "
+            "smaller one in the other study is to be expected."
+        )
     common = set(ours.seeds) & set(theirs.seeds)
     if common:
         notes.append(

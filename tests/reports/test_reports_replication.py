@@ -107,3 +107,24 @@ def test_records_are_plain_data(two):
     found = json.loads(json.dumps(records(two)))
     assert [one["verdicts"] for one in found] == [one.agreement for one in two.pairs]
     assert found[0]["a_low"] < found[0]["a_effect"] < found[0]["a_high"] < 0
+
+
+def test_adaptive_seeds_bring_their_repeated_interval(tmp_path):
+    plan = {"looks": [5, 8, 12], "spending": "quadratic"}
+    ours = [*arms(Hurts=0.5)]
+    fixed = concluded(tmp_path / "a", ours, seeds=range(5))
+    looked = concluded(tmp_path / "b", ours, prefix="b", seeds=range(100, 112), adaptive=plan)
+    plain = concluded(tmp_path / "c", ours, prefix="c", seeds=range(100, 105))
+    one, once = (replication(fixed, other).pairs[0] for other in (looked, plain))
+    assert one.b.numbers.n == once.b.numbers.n == 5
+    assert one.difference.value == pytest.approx(once.difference.value)
+    repeated = one.b.numbers.percent
+    single = once.b.numbers.percent
+    wider = (repeated.interval.high - repeated.interval.low) / (2 * single.se * scipy_stats.t.ppf(0.975, single.df))
+    assert wider > 1.5
+    first = one.a.numbers.percent
+    assert one.difference.se == pytest.approx(math.hypot(first.se, wider * single.se))
+    assert one.interval.low < once.interval.low < once.interval.high < one.interval.high
+    said = " ".join(replication(fixed, looked).notes)
+    assert "added seeds while looking: the intervals shown are repeated" in said
+    assert "added seeds" not in " ".join(replication(fixed, plain).notes)
