@@ -5,6 +5,7 @@ import torch
 
 from envs import registry
 from envs.gymnasium_spec import GymnasiumOptions
+from envs.hand.options import ReorientOptions
 from envs.memory.options import PlanningOptions
 from envs.seed_stack import SeedStack
 from envs.streams import Streams
@@ -14,7 +15,10 @@ from envs.vector import VectorEnv
 SHORT = GymnasiumOptions(max_episode_steps=25)
 FAMILIES = {"gymnasium:": ["CartPole-v1", "Pendulum-v1", "HalfCheetah-v5", "Ant-v5", "FrozenLake-v1"]}
 # Its first observation is always 0 and its last one nearly always: only the flag of several episodes tells them apart.
-OPTIONS = {"memory/planning_game_blind": PlanningOptions(episodes=2)}
+OPTIONS = {
+    "memory/planning_game_blind": PlanningOptions(episodes=2),
+    "hand/reorient": ReorientOptions(time_limit=40, fall_distance=0.1),
+}
 
 
 def registered():
