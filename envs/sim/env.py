@@ -60,7 +60,7 @@ class SimEnv(BatchedEnv):
         """
 
     def _metrics(self, state: State, terminated: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"unhealthy": state["unhealthy"]}
+        return {"unhealthy": state["unhealthy"].clone()}
 
     def _advance(self, state: State, actions: torch.Tensor) -> tuple[State, torch.Tensor, torch.Tensor]:
         for field, values in self._control(state, actions).items():

@@ -6,6 +6,7 @@ import torch
 from envs import registry
 from envs.gymnasium_spec import GymnasiumOptions
 from envs.hand.options import ReorientOptions
+from envs.locomotion.options import AntDirOptions, CheetahDirOptions, CheetahVelOptions, WalkerParamsOptions
 from envs.memory.options import PlanningOptions
 from envs.seed_stack import SeedStack
 from envs.streams import Streams
@@ -18,6 +19,10 @@ FAMILIES = {"gymnasium:": ["CartPole-v1", "Pendulum-v1", "HalfCheetah-v5", "Ant-
 OPTIONS = {
     "memory/planning_game_blind": PlanningOptions(episodes=2),
     "hand/reorient": ReorientOptions(time_limit=40, fall_distance=0.1),
+    "locomotion/cheetah_dir": CheetahDirOptions(steps=12),
+    "locomotion/cheetah_vel": CheetahVelOptions(steps=12, episodes=2),
+    "locomotion/ant_dir": AntDirOptions(steps=14),
+    "locomotion/walker_params": WalkerParamsOptions(steps=8),
 }
 
 
