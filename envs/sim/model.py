@@ -16,10 +16,13 @@ class Scene:
     Attributes:
         mjcf: MuJoCo's XML.
         assets: Files it names, e.g. meshes: name -> bytes.
+        contacts: Most contacts of a world, which size the buffers of a GPU (pairs of geoms that come close count too);
+            None for what the geoms allow, 64 at most. On the CPU they grow.
     """
 
     mjcf: str
     assets: Mapping[str, bytes] = field(default_factory=dict)
+    contacts: int | None = None
 
 
 class Model:
@@ -28,7 +31,7 @@ class Model:
     def __init__(self, scene: Scene) -> None:
         mujoco = require("mujoco", extra="mujoco", purpose="this environment")
         self.mj: Any = mujoco.MjModel.from_xml_string(scene.mjcf, dict(scene.assets))
-        self._kinds = mujoco.mjtObj
+        self.contacts = scene.contacts
         self.timestep = float(self.mj.opt.timestep)
 
     def ids(self, kind: str, names: Sequence[str]) -> list[int]:
