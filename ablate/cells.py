@@ -77,7 +77,7 @@ def identity(variant: "Variant", task: "Task", seed: int, study: "Study", *, env
             "version": spec.version,
             "options": config_to_plain(task.options),
             "num_envs": task.num_envs,
-            "code": code_digest(spec.sources),
+            "code": code_digest(spec.code(task.env, task.options)),
         },
         "seed": seed,
         "budget": {"env_steps": env_steps or study.budget.env_steps},
@@ -123,7 +123,8 @@ def code_digest(sources: tuple[str, ...]) -> str:
     not, so that checkouts on different systems agree.
 
     Args:
-        sources: Dotted names, e.g. ``("algorithms.sapg", "envs.vector")``; overlaps are counted once.
+        sources: Dotted names, e.g. ``("algorithms.sapg", "envs.vector")``, and paths of ``.py`` files, which count by
+            their names alone wherever they lie; overlaps are counted once.
 
     Raises:
         ValueError: A name that no installed file stands for.
@@ -139,6 +140,8 @@ def code_digest(sources: tuple[str, ...]) -> str:
 
 def _files(source: str) -> list[tuple[str, Path]]:
     """``(dotted name, file)`` of every Python file a package or module consists of."""
+    if source.endswith(".py"):
+        return [(Path(source).name, Path(source))]
     top, *rest = source.split(".")
     spec = importlib.util.find_spec(top)
     if spec is None:

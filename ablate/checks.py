@@ -102,7 +102,8 @@ def checked_metrics(section: Metrics | None, tasks: "Mapping[int, Task]", proble
         return None
     name, summary = section.primary.name, section.primary.summary
     for task in tasks.values():
-        known = [f"eval/{one}" for one in ("return", "length", *env_registry.find(task.env).metrics)]
+        reported = env_registry.find(task.env).reports(task.env, task.options)
+        known = [f"eval/{one}" for one in ("return", "length", *reported)]
         if name not in known:
             what = f"{task.env} does not report `{name}`.{hint(name, known)} It reports {', '.join(known)}."
             problems.add(("metrics", "primary", "name"), what)

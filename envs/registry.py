@@ -63,6 +63,8 @@ class EnvSpec:
         episode_steps: Longest episode under given options (for meta-RL tasks: longest trial), so that a study whose
             algorithm cannot cope is refused before anything is built; None when it is not known.
         task_parameters: True for a meta-RL task: the environment has ``task``, the parameters of each copy's trial.
+        metrics_of: For a family whose members report different things: ``metrics`` of a member under given options.
+        files_of: Further ``.py`` files whose code defines a member of a family under given options.
     """
 
     id: str
@@ -78,10 +80,23 @@ class EnvSpec:
     score_range_of: Callable[[Any], tuple[float, float] | None] | None = None
     episode_steps: Callable[[Any], int | None] | None = None
     task_parameters: bool = False
+    metrics_of: Callable[[str, Any], tuple[str, ...]] | None = None
+    files_of: Callable[[str, Any], tuple[str, ...]] | None = None
 
     def returns(self, options: Any) -> tuple[float, float] | None:
         """Floor and ceiling of the episode return under the given options."""
         return self.score_range if self.score_range_of is None else self.score_range_of(options)
+
+    def reports(self, env_id: str, options: Any) -> tuple[str, ...]:
+        """Names that ``env_id``, of this spec, reports per episode beside ``return`` and ``length``."""
+        return self.metrics if self.metrics_of is None else self.metrics_of(self._member(env_id), options)
+
+    def code(self, env_id: str, options: Any) -> tuple[str, ...]:
+        """What defines the task ``env_id``, of this spec: dotted names, and paths that end in ``.py``."""
+        return self.sources if self.files_of is None else self.sources + self.files_of(self._member(env_id), options)
+
+    def _member(self, env_id: str) -> str:
+        return env_id.removeprefix(self.id)
 
     def facts(self, num_envs: int, options: Any) -> TaskFacts:
         """What a config may be checked against; ``options`` is an instance of the options dataclass."""
@@ -94,6 +109,7 @@ class UnknownEnvError(ValueError):
 
 
 def _own_specs() -> list[EnvSpec]:
+    from envs.bridge import SPECS as BRIDGE
     from envs.control import SPECS as CONTROL
     from envs.gymnasium_spec import SPECS as GYMNASIUM
     from envs.hand import SPECS as HAND
@@ -101,7 +117,7 @@ def _own_specs() -> list[EnvSpec]:
     from envs.maze import SPECS as MAZE
     from envs.memory import SPECS as MEMORY
 
-    return [*MAZE, *CONTROL, *MEMORY, *HAND, *LOCOMOTION, *GYMNASIUM]
+    return [*MAZE, *CONTROL, *MEMORY, *HAND, *LOCOMOTION, *GYMNASIUM, *BRIDGE]
 
 
 @cache

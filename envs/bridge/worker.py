@@ -45,6 +45,7 @@ are copied at once, in the call)::
                         generators included; anything pickle can take. Without the pair a resumed run starts fresh
                         episodes: every copy is reported truncated once, at the observation it was last seen in.
     close()             optional
+    anything else       may be called by adapters through ``BridgeEnv.call``, with what JSON can say
 
 The worker imports no torch before the factory is called (Isaac Gym wants to be first). ``actions`` is a view of shared
 memory: valid, and the simulator's to overwrite, until ``step`` returns. Keys that are not named here are ignored.
@@ -87,10 +88,11 @@ with contextlib.suppress(ImportError):  # torch alone will do
     numpy = importlib.import_module("numpy")
 
 PROTOCOL = 1
-JOB, MAP, RESET, STEP, SAVE, LOAD, CLOSE = b"J", b"M", b"R", b"S", b"G", b"L", b"C"
+JOB, MAP, RESET, STEP, SAVE, LOAD, CALL, CLOSE = b"J", b"M", b"R", b"S", b"G", b"L", b"A", b"C"
 HELLO, DONE, ERROR, BEAT = b"H", b"K", b"E", b"B"
 FRAME = struct.Struct("<cI")
 BEAT_SECONDS = 1.0
+_LAZY = " (a simulator that resets lazily says so: lazy_reset = True)"
 
 
 class Refused(Exception):  # noqa: N818 (a finding, sent as a sentence)
@@ -131,12 +133,12 @@ def layout(facts: dict[str, Any]) -> tuple[dict[str, tuple[int, str, tuple[int, 
     return places, offset
 
 
-def cuda_views(torch: Any, pointer: int, places: dict[str, tuple[int, str, tuple[int, ...]]]) -> dict[str, Any]:
+def cuda_views(torch: Any, pointer: int, device: str, places: dict[str, tuple[int, str, Any]]) -> dict[str, Any]:
     """Tensors over device memory that torch does not own; works with every torch that knows CUDA arrays (>= 1.2)."""
 
-    def view(offset: int, dtype: str, shape: tuple[int, ...]) -> Any:
+    def view(offset: int, dtype: str, shape: Any) -> Any:
         described = {"shape": shape, "typestr": dtype, "data": (pointer + offset, False), "version": 2}
-        return torch.as_tensor(type("_Memory", (), {"__cuda_array_interface__": described})(), device="cuda")
+        return torch.as_tensor(type("_Memory", (), {"__cuda_array_interface__": described})(), device=device)
 
     return {name: view(*place) for name, place in places.items()}
 
@@ -278,13 +280,13 @@ def facts_of(simulator: Any) -> dict[str, Any]:
             ("state_size", 0), ("action_size", None), ("num_actions", None),
         )
     }  # fmt: skip
-    device = str(read("device"))
+    device, metrics = str(read("device")), read("metrics", ())
     return dict(
         facts,
         protocol=PROTOCOL,
         python="%d.%d.%d" % sys.version_info[:3],
         device="cuda:0" if device == "cuda" else device,
-        metrics=[str(one) for one in read("metrics", ())],
+        metrics=[str(one) for one in ([metrics] if isinstance(metrics, str) else metrics)],
         arrays=str(read("arrays", "torch" if device.startswith("cuda") else "numpy")),
         checkpoints=callable(read("state_dict", None)) and callable(read("load_state_dict", None)),
         exact_state=bool(read("exact_state", True)),
@@ -314,9 +316,9 @@ def _simulators_own(what: str) -> Any:
 class Slab:
     """The worker's view of the slab: numpy arrays on the CPU (torch where numpy is missing), tensors on CUDA."""
 
-    def __init__(self, facts: dict[str, Any], descriptor: int, cuda_handle: bytes | None, check_finite: bool) -> None:
+    def __init__(self, facts: dict[str, Any], descriptor: int, cuda_handle: bytes | None) -> None:
         self._places, size = layout(facts)
-        self._check_finite = check_finite
+        self._check_finite = True
         self._steps = 0
         self._torch: Any = None
         self._sim_device = facts["device"]
@@ -324,7 +326,7 @@ class Slab:
             self._torch = importlib.import_module("torch")
         if cuda_handle is not None:
             self._torch.zeros(1, device=facts["device"])  # makes torch's context the current one
-            self.views = cuda_views(self._torch, cuda_open(cuda_handle), self._places)
+            self.views = cuda_views(self._torch, cuda_open(cuda_handle), facts["device"], self._places)
         else:
             memory = mmap.mmap(descriptor, size)
             self.views = {name: self._host_view(memory, *place) for name, place in self._places.items()}
@@ -429,7 +431,7 @@ def serve(channel: Channel, descriptor: int) -> None:
             elif kind == MAP:
                 order = json.loads(payload.decode())
                 handle = bytes.fromhex(order["cuda_handle"]) if order["cuda_handle"] else None
-                slab = Slab(facts, descriptor, handle, order["check_finite"])
+                slab = Slab(facts, descriptor, handle)
                 channel.answer(DONE)
             elif kind == SAVE:
                 with _simulators_own("state_dict"):
@@ -439,6 +441,11 @@ def serve(channel: Channel, descriptor: int) -> None:
                 with _simulators_own("load_state_dict"):
                     simulator.load_state_dict(pickle.loads(payload))
                 channel.answer(DONE)
+            elif kind == CALL:
+                order = json.loads(payload.decode())
+                with _simulators_own(order["method"]):
+                    found = json.dumps(getattr(simulator, order["method"])(*order["arguments"])).encode()
+                channel.answer(DONE, found)
             elif kind == CLOSE:
                 return
     finally:
@@ -474,7 +481,7 @@ def _write_all(slab: Slab, returned: Any, method: str, wanted: list[tuple[str, s
         raise Refused("contract", "%s returned a %s, not a dict" % (method, type(returned).__name__))
     for name, place, kind in wanted:
         if name not in returned:
-            raise Refused("contract", "%s returned no `%s`" % (method, name))
+            raise Refused("contract", "%s returned no `%s`%s" % (method, name, _LAZY if "final" in name else ""))
         slab.write(name, returned[name], kind, place)
 
 
