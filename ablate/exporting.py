@@ -53,31 +53,37 @@ class Tidy:
         return buffer.getvalue()
 
 
-def tidy(manifest: Json, store: Store, *, curves: bool) -> Tidy:
+def tidy(manifest: Json, store: Store, *, curves: bool, with_tuning: bool = False) -> Tidy:
     """The cells of a study's last run; with a ``tune:`` block also those of the retuned arms.
 
     Args:
         manifest: Of that run.
         store: Where the cells lie.
         curves: One row per evaluation instead of one per cell.
+        with_tuning: Also the tuning runs, before the retuned arms.
 
     Raises:
         StoreError: The cells cannot be read as runs of one study.
     """
     from reports.export import POINT_COLUMNS, RUN_COLUMNS, columns_of, point_records, run_records
     from reports.scores import load
-    from reports.tune import retuned_manifest
+    from reports.tune import retuned_manifest, tuned_values, tuning_manifests
 
-    stages = {"main": manifest, "retuned": retuned_manifest(manifest)}
+    stages = [("main", manifest)]
+    stages += [("tune", one) for one in tuning_manifests(manifest) if with_tuning]
+    if (retuned := retuned_manifest(manifest)) is not None:
+        stages.append(("retuned", retuned))
+    values = tuned_values(manifest)
     base = _config(_cells_of(manifest, BASELINE), store)
     records: list[Record] = []
     with reading():
-        for stage, one in stages.items():
-            if one is not None:
-                table = load(one)
-                records += (
-                    point_records(table, stage) if curves else run_records(table, _deltas(one, base, store), stage)
-                )
+        for stage, one in stages:
+            table = load(one)
+            records += (
+                point_records(table, stage, values)
+                if curves
+                else run_records(table, _deltas(one, base, store), stage, values)
+            )
     return Tidy(columns_of(records, POINT_COLUMNS if curves else RUN_COLUMNS), records)
 
 

@@ -26,6 +26,7 @@ from reports.design_tables import design_tables
 from reports.designs import findings
 from reports.document import content
 from reports.effect_tables import main_table, task_table
+from reports.export import band_records
 from reports.latex import write_latex
 from reports.manifest import read
 from reports.notation import FIGURE_SPACE, POINT_SPACE
@@ -98,6 +99,7 @@ def build(manifest_path: Path, out_dir: Path) -> ReportPaths:
         figures, pngs = _write_figures(conclusion, out_dir / "figures", pool)
         pages = {path.stem: ("/" + path.relative_to(out_dir).as_posix(), count) for path, count in figures.items()}
         shown = content(conclusion, pages, tables, scores_csv, digest, retuned)
+        bands_csv = to_csv(band_records(conclusion.table, 1 - conclusion.alpha))
         pdf = write_pdf(shown, out_dir, conclusion.table.manifest.created, out_dir / "report.pdf")
         images = [path for made in pngs for path in made.result()]
     page = out_dir / "summary.md"
@@ -105,7 +107,7 @@ def build(manifest_path: Path, out_dir: Path) -> ReportPaths:
     return ReportPaths(
         pdf=pdf,
         summary=page,
-        tables=_write_tables(tables, scores_csv, out_dir / "tables"),
+        tables=_write_tables(tables, {"scores": scores_csv, "bands": bands_csv}, out_dir / "tables"),
         figures=(*figures, *images),
         warnings=(*banners(conclusion), *(_retuned_warnings(retuned) if retuned else ())),
         conclusion=conclusion,
@@ -167,11 +169,14 @@ def retuned_tables(retuned: Retuned) -> dict[str, Table]:
     return {table.name: table for table in (retuned_table(retuned), tuning_table(retuned))}
 
 
-def _write_tables(tables: dict[str, Table], scores_csv: str, folder: Path) -> tuple[Path, ...]:
+def _write_tables(tables: dict[str, Table], data: dict[str, str], folder: Path) -> tuple[Path, ...]:
+    """Tables as CSV and LaTeX, and what the PDF only draws as CSV."""
     written = [write(table, folder) for table in tables.values() for write in (write_csv, write_latex)]
-    scores = folder / "scores.csv"
-    scores.write_text(scores_csv, encoding="utf-8")
-    return (*written, scores)
+    for name, text in data.items():
+        if text.strip():
+            (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+            written.append(folder / f"{name}.csv")
+    return tuple(written)
 
 
 def _drawers(conclusion: Conclusion) -> dict[str, Callable[[], list[Figure]]]:

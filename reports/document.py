@@ -291,7 +291,7 @@ def _curves(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table
     caption = (
         "Learning curves. Thin lines are runs, thick lines means (black: baseline), crosses failed runs, which "
         "continue at the floor in the mean. Below each panel: difference of the means (negative: worse) with its "
-        f"simultaneous {level} band; a dashed line marks where the band leaves 0 for good."
+        f"simultaneous {level} band; a dashed line marks where the band leaves 0 for good. bands.csv holds the numbers."
     )
     return [
         heading("Learning curves"),

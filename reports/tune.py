@@ -83,3 +83,19 @@ def retuned_manifest(raw: Mapping[str, Any]) -> dict[str, Any] | None:
     if raw.get("tune") is None:
         return None
     return {**raw, "cells": raw["tune"]["retuned"]}
+
+
+def tuning_manifests(raw: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The tuning runs as studies of their own, one per value: only so is a variant's run of a seed a single one."""
+    tune = raw.get("tune")
+    if tune is None:
+        return []
+    budget, primary = tune["budget"], {**raw["primary"], "summary": tune["summary"]}
+    cells = [[one for one in tune["tune"] if one["value"] == value] for value in tune["values"]]
+    return [{**raw, "cells": own, "budget": budget, "primary": primary, "seeds": tune["seeds"]} for own in cells if own]
+
+
+def tuned_values(raw: Mapping[str, Any]) -> dict[str, str]:
+    """Cell -> the value of the tuned field it ran with, of tuning runs and retuned arms."""
+    tune = raw.get("tune") or {}
+    return {one["hash"]: one["value"] for stage in ("tune", "retuned") for one in tune.get(stage, ())}

@@ -19,10 +19,20 @@ _STDOUT = "-"
 @click.option("--format", "-f", "form", type=click.Choice(["csv", "parquet"]), help="Default: by the file's name.")
 @click.option("--output", "-o", default=_STDOUT, metavar="FILE", help="Where to (default: standard output).")
 @click.option("--curves", is_flag=True, help="One row per evaluation instead of one per cell.")
+@click.option("--with-tuning", is_flag=True, help="Also the runs that a `tune:` block chose values by.")
 @takes_store
 @click.option("--dry-run", is_flag=True, help="Say what would be written.")
 @as_json
-def command(study: str, form: str | None, output: str, curves: bool, store: Store, dry_run: bool, as_json: bool) -> int:
+def command(
+    study: str,
+    form: str | None,
+    output: str,
+    curves: bool,
+    with_tuning: bool,
+    store: Store,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
     """Write the cells of a study's last run as one tidy table: a row per cell, or per evaluation with --curves.
 
     STUDY is a study file or the name of a study in the store (STUDY@PROFILE for a profile). Failed runs carry the
@@ -34,7 +44,7 @@ def command(study: str, form: str | None, output: str, curves: bool, store: Stor
     manifest = manifest_of(study, store)
     from ablate.exporting import tidy
 
-    table = tidy(manifest, store, curves=curves)
+    table = tidy(manifest, store, curves=curves, with_tuning=with_tuning)
     what = f"{len(table.records)} rows of {len(table.columns)} columns"
     if as_json:
         print_json(table.records)

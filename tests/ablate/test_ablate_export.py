@@ -51,9 +51,9 @@ def test_parquet_holds_the_same_numbers_with_types(study, capsys, tmp_path):
 def test_json_dry_run_and_a_name_that_decides_the_format(study, capsys, tmp_path):
     assert len(json.loads(exported(capsys, "toy", "--json"))) == 9
     target = tmp_path / "cells.csv"
-    assert exported(capsys, "toy", "-o", str(target), "--dry-run") == f"would write 9 rows of 24 columns to {target}\n"
+    assert exported(capsys, "toy", "-o", str(target), "--dry-run") == f"would write 9 rows of 25 columns to {target}\n"
     assert not target.exists()
-    assert exported(capsys, "toy", "-o", str(target)) == f"Wrote 9 rows of 24 columns to {target}\n"
+    assert exported(capsys, "toy", "-o", str(target)) == f"Wrote 9 rows of 25 columns to {target}\n"
     assert target.read_text() == exported(capsys, "toy")
 
 
@@ -77,3 +77,16 @@ def test_a_tuned_study_shows_both_sides(toy, home, capsys):
     assert run(["run", "toy.yaml", "--executor", "local", "--no-mlflow", "--no-report"]) == 0
     rows = list(csv.DictReader(io.StringIO(exported(capsys, "toy"))))
     assert [row["stage"] for row in rows] == ["main"] * 4 + ["retuned"] * 4
+    assert {row["value"] for row in rows if row["stage"] == "main"} == {""}
+    rows = list(csv.DictReader(io.StringIO(exported(capsys, "toy", "--with-tuning"))))
+    tuning = [row for row in rows if row["stage"] == "tune"]
+    assert len(rows) == 12
+    assert {(row["variant"], row["value"], row["seed"]) for row in tuning} == {
+        (name, value, "1000") for name in ("baseline", "NoMomentum") for value in ("0.3", "0.03")
+    }
+    assert {row["state"] for row in tuning} == {"done"}
+    for row in tuning:
+        assert json.loads(row["delta"])["rate"][1] == float(row["value"])
+    points = list(csv.DictReader(io.StringIO(exported(capsys, "toy", "--with-tuning", "--curves"))))
+    assert {(row["stage"], row["value"]) for row in points} >= {("main", ""), ("tune", "0.3"), ("tune", "0.03")}
+    assert max(int(row["env_steps"]) for row in points if row["stage"] == "tune") == 400

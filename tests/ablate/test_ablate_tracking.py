@@ -86,6 +86,25 @@ def test_a_study_is_mirrored_once_with_all_that_the_page_needs(study):
     assert child.info.end_time == int(status["ended"] * 1000)
 
 
+def artifacts(uri, run, path=None):
+    """Path -> size of every file below a run's folder."""
+    found = {}
+    for one in client(uri).list_artifacts(run.info.run_id, path):
+        found |= artifacts(uri, run, one.path) if one.is_dir else {one.path: one.file_size}
+    return found
+
+
+def test_every_table_and_figure_of_the_report_is_logged_to_the_parent(mlflow_home):
+    (mlflow_home.parent / "toy.yaml").write_text(study_text(seeds=3, budget=400))
+    assert run(["run", "toy.yaml", "--executor", "local"]) == 0
+    uri, report = uri_of(mlflow_home), Store(mlflow_home).study("toy").report
+    files = {f"report/{one.relative_to(report)}": one.stat().st_size for one in report.rglob("*") if one.is_file()}
+    assert artifacts(uri, runs(uri)["toy"], "report") == files
+    names = {path.rpartition("/")[2] for path in files}
+    assert {"report.pdf", "summary.md", "scores.csv", "bands.csv", "contrasts.csv", "contrasts.tex"} <= names
+    assert {"forest.pdf", "forest.png", "curves.pdf", "curves.png", "strips.pdf", "strips.png"} <= names
+
+
 def test_mirroring_again_changes_nothing(study, mlflow_template, monkeypatch, capsys):
     ablate_run()
     uri = uri_of(study)

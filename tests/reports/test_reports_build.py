@@ -10,6 +10,7 @@ from report_cells import Arm, five_arms, write_study
 import reports
 from reports.alternatives import alternatives
 from reports.assemble import _drawers, all_tables
+from reports.curves import compare_curves
 from reports.document import breakable, content
 from reports.latex import booktabs, escape
 from reports.manifest import ReportError
@@ -37,7 +38,7 @@ def test_everything_is_written(built):
     tables = {path.name for path in built.tables}
     stems = ("contrasts", "tasks", "ranking", "secondary", "checks", "power", "exclusions", "failures", "confounds",
              "cost", "agreement", "robustness", "aggregates", "design")  # fmt: skip
-    assert tables == {f"{stem}.{form}" for stem in stems for form in ("csv", "tex")} | {"scores.csv"}
+    assert tables == {f"{stem}.{form}" for stem in stems for form in ("csv", "tex")} | {"scores.csv", "bands.csv"}
     assert {path.name for path in built.figures} == {
         f"{stem}.{form}" for stem in ("forest", "ranks", "strips", "curves", "probes") for form in ("pdf", "png")
     }
@@ -62,6 +63,22 @@ def test_csv_holds_the_numbers_of_the_conclusion_at_full_precision(built):
             assert float(row["percent_low"]) == 100 * found.numbers.percent.interval.low
             assert float(row["p"]) == found.p
         assert row["verdict"] == found.verdict
+
+
+def test_bands_of_the_curves_are_there_as_numbers(built):
+    path = next(path for path in built.tables if path.name == "bands.csv")
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    table = built.conclusion.table
+    for row in built.conclusion.contrasts:
+        own = [one for one in rows if one["variant"] == row.variant.name]
+        both = compare_curves(table, row.variant.name, 0, 0.95)
+        if both is None or both.band is None:
+            continue
+        assert [float(one["env_steps"]) for one in own] == both.steps.tolist()
+        assert [float(one["low"]) for one in own] == both.band.low.tolist()
+        assert [float(one["mean"]) for one in own] == both.variant.mean(axis=0).tolist()
+        assert all(float(one["low"]) < float(one["difference"]) < float(one["high"]) for one in own)
+    assert len({one["variant"] for one in rows}) >= 4
 
 
 def test_summary_holds_question_verdicts_and_sentences(built):
