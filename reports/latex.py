@@ -1,4 +1,7 @@
-r"""Booktabs tables for papers: ``\input{contrasts.tex}`` under ``\\usepackage{booktabs}`` and nothing else."""
+r"""Booktabs tables for papers: ``\input{contrasts.tex}`` under ``\usepackage{booktabs}`` and nothing else.
+
+Letters beyond Latin and Greek (a study's own names) need XeLaTeX or LuaLaTeX and a font that has them.
+"""
 
 from pathlib import Path
 
@@ -8,10 +11,10 @@ from reports.tables import Table
 _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    "|": r"\textbar{}", '"': r"\symbol{34}", "\u03bf": "o", "\u03c2": r"$\varsigma$",
     MINUS: "$-$", NONE: "--", FIGURE_SPACE: r"\phantom{0}", POINT_SPACE: r"\phantom{.}", "\u2192": r"$\to$",
     "\u00d7": r"$\times$", "\u2026": r"\dots{}", "\u221e": r"$\infty$", "\u00b1": r"$\pm$", "\u2265": r"$\ge$",
-    "\u2020": r"\dag{}", "\u221a": r"$\surd$",
+    "\u2020": r"\dag{}", "\u221a": r"$\surd$", "\u00b2": r"\textsuperscript{2}",
     "\u200b": r"\allowbreak{}",
 }  # fmt: skip
 _NAMES = (
