@@ -15,7 +15,8 @@ NASTY = "# $ _ & % < > \\ ~ ^ { } | \" ' ` αω … ± √ × [x] -> */ // @ref 
 COMMANDS = {
     # of LaTeX itself, in every font encoding
     "begin", "end", "centering", "small", "caption", "label", "par", "smallskip", "footnotesize", "phantom",
-    "allowbreak", "textbackslash", "textasciitilde", "textasciicircum", "textless", "textgreater", "textbar", "symbol", "textsuperscript",
+    "allowbreak", "textbackslash", "textasciitilde", "textasciicircum", "textless", "textgreater", "textbar",
+    "symbol", "textsuperscript",
     "dag", "dots",
     "toprule", "midrule", "bottomrule", "addlinespace",  # of booktabs
     "to", "times", "infty", "pm", "ge", "surd", "alpha", "omega",  # mathematics
