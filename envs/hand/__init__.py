@@ -1,13 +1,13 @@
 """Dexterous hands that turn a cube, on MuJoCo."""
 
-from envs.hand.options import ReorientOptions
+from envs.hand.options import InHandOptions, ReorientOptions
 from envs.registry import EnvSpec
 
-_SOURCES = ("envs.hand.world", "envs.hand.allegro", "envs.hand.reorient", "envs.hand.options")
-_SHARED = ("envs.sim", "envs.batched", "envs.streams")
+_SOURCES = ("envs.hand.allegro", "envs.hand.reorient")
+_SHARED = ("envs.hand.in_hand", "envs.hand.world", "envs.hand.options", "envs.sim", "envs.batched", "envs.streams")
 
 
-def _longest_episode(options: ReorientOptions) -> int:
+def _longest_episode(options: InHandOptions) -> int:
     return options.longest_episode
 
 

@@ -1,4 +1,4 @@
-"""What a study may set on the hand's task. Defaults are those of IsaacGymEnvs' AllegroHand."""
+"""What a study may set on the hands' tasks. Defaults are those of IsaacGymEnvs' AllegroHand and ShadowHand."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -7,11 +7,11 @@ from annotated_types import Ge, Gt, Le
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReorientOptions:
-    """Options of ``hand/reorient``.
+class InHandOptions:
+    """Options of every task in which a hand turns a cube.
 
     Attributes:
-        time_limit: Steps (of 1/30 s) after which an episode is truncated.
+        time_limit: Steps after which an episode is truncated.
         distance_weight: Reward lost per metre between cube and goal, per step.
         rotation_weight: Numerator of the reward for the rotation left to do.
         rotation_eps: Its softening, rad.
@@ -30,8 +30,6 @@ class ReorientOptions:
         joint_noise: Of the joints' start, as a share of their ranges.
         object_size: Edge of the cube, m.
         object_mass: Of the cube, kg.
-        palm_tilt: How far the fingers point above the horizon, rad. Level by default: on a tilted palm an untrained
-            policy loses the cube at once (environments measured: 20 degrees halve the poses that hold it).
     """
 
     time_limit: Annotated[int, Ge(1)] = 600
@@ -51,9 +49,33 @@ class ReorientOptions:
     joint_noise: Annotated[float, Ge(0), Le(1)] = 0.2
     object_size: Annotated[float, Ge(0.03), Le(0.12)] = 0.065
     object_mass: Annotated[float, Gt(0), Le(1)] = 0.1
-    palm_tilt: Annotated[float, Ge(0), Le(1.5)] = 0.0
 
     @property
     def longest_episode(self) -> int:
         """Steps no episode exceeds."""
         return self.time_limit * max(1, self.max_consecutive_successes)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReorientOptions(InHandOptions):
+    """Options of ``hand/reorient``; a step is 1/30 s.
+
+    Attributes:
+        palm_tilt: How far the fingers point above the horizon, rad. Level by default: on a tilted palm an untrained
+            policy loses the cube at once (environments measured: 20 degrees halve the poses that hold it).
+    """
+
+    palm_tilt: Annotated[float, Ge(0), Le(1.5)] = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShadowReorientOptions(InHandOptions):
+    """Options of ``hand/shadow_reorient``; a step is 1/60 s.
+
+    Attributes:
+        object_size: Edge of the cube, m. OpenAI's block.
+        object_mass: Of the cube, kg. OpenAI's density of 567 kg/m^3.
+    """
+
+    object_size: Annotated[float, Ge(0.03), Le(0.12)] = 0.05
+    object_mass: Annotated[float, Gt(0), Le(1)] = 0.0709

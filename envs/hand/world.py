@@ -28,11 +28,13 @@ class Part:
         bodies: Children of the world body.
         actuators: Children of ``actuator``.
         sensors: Children of ``sensor``.
+        sections: Whole sections, e.g. ``<tendon>...</tendon>``; MuJoCo merges those of the same name.
     """
 
     bodies: str
     actuators: str = ""
     sensors: str = ""
+    sections: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +57,7 @@ class Drive:
 def document(name: str, parts: Sequence[Part], *, timestep: float = TIMESTEP) -> str:
     """A complete model of the given parts."""
 
-    def joined(field: Literal["bodies", "actuators", "sensors"]) -> str:
+    def joined(field: Literal["bodies", "actuators", "sensors", "sections"]) -> str:
         return "\n".join(piece for part in parts if (piece := getattr(part, field)))
 
     return f"""<mujoco model="{name}">
@@ -67,6 +69,7 @@ def document(name: str, parts: Sequence[Part], *, timestep: float = TIMESTEP) ->
  width="64" height="64"/>
 <material name="dice" texture="dice"/>
 </asset>
+{joined("sections")}
 <worldbody>
 <light pos="0 0 2.5" dir="0 0 -1" diffuse=".5 .5 .5"/>
 {joined("bodies")}

@@ -1,8 +1,10 @@
 """Optional packages."""
 
 import importlib
+import importlib.util
 import os
 import sys
+from pathlib import Path
 from types import ModuleType
 
 
@@ -28,9 +30,30 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
             raise
-        raise MissingPackageError(
-            f"{purpose} needs the package `{error.name}`, which is not installed: pip install 'ablate[{extra}]'"
-        ) from None
+        raise _missing(error.name, extra, purpose) from None
+
+
+def locate(package: str, *, extra: str, purpose: str) -> Path:
+    """Folder of an optional package that is only read from: it is not imported.
+
+    Args:
+        package: Its import name.
+        extra: The extra of this project that installs it.
+        purpose: What needs it, for the message.
+
+    Raises:
+        MissingPackageError: It is not installed.
+    """
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise _missing(package, extra, purpose)
+    return Path(found.submodule_search_locations[0])
+
+
+def _missing(package: str, extra: str, purpose: str) -> MissingPackageError:
+    return MissingPackageError(
+        f"{purpose} needs the package `{package}`, which is not installed: pip install 'ablate[{extra}]'"
+    )
 
 
 def draw_off_screen() -> None:
