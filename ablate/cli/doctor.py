@@ -1,6 +1,7 @@
 """``ablate doctor``: whether this machine, or a cluster, can run a study."""
 
 import importlib.metadata
+import os
 import platform
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from ablate.cli.inputs import as_json, takes_store
 from ablate.cli.output import columns, print_json
 from ablate.errors import AblateError
 from ablate.store import Store
+from envs.isaacgym.interpreter import IsaacGymError
 
 _LOW_DISK_GB = 2.0
 
@@ -30,6 +32,7 @@ def command(store: Store, address: str | None, no_ray: bool, as_json: bool) -> i
         ("store", lambda: _store(store)),
         ("processor", lambda: f"{machine.cores()} cores"),
         ("gpu", _gpu),
+        ("isaac gym", _isaacgym),
         ("plug-ins", _plugins),
         ("mlflow", lambda: _mlflow(store)),
     ]
@@ -48,7 +51,7 @@ def _checked(name: str, check: Callable[[], str]) -> dict[str, Any]:
     try:
         return {"check": name, "ok": True, "found": check()}
     except Exception as error:  # a doctor reports whatever is broken
-        text = str(error) if isinstance(error, AblateError) else f"{type(error).__name__}: {error}"
+        text = str(error) if isinstance(error, AblateError | IsaacGymError) else f"{type(error).__name__}: {error}"
         return {"check": name, "ok": False, "found": text}
 
 
@@ -76,6 +79,18 @@ def _gpu() -> str:
         return f"none (torch {torch.__version__} sees no CUDA device; everything runs on the CPU)"
     parts = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
     return ", ".join(f"{one.name} {one.total_memory / 2**30:.0f} GiB" for one in parts)
+
+
+def _isaacgym() -> str:
+    from envs.isaacgym.interpreter import examine
+    from envs.isaacgym.options import PYTHON_VARIABLE
+
+    python = os.environ.get(PYTHON_VARIABLE)
+    if not python:
+        return (
+            f"not set up; tasks `isaacgym:..` run in the interpreter that ${PYTHON_VARIABLE} names (docs/isaacgym.md)"
+        )
+    return examine(python)
 
 
 def _plugins() -> str:

@@ -1,0 +1,1 @@
+"""Stands in for IsaacGymEnvs; see ``tasks/base/vec_task.py``."""
