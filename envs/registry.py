@@ -113,11 +113,12 @@ def _own_specs() -> list[EnvSpec]:
     from envs.control import SPECS as CONTROL
     from envs.gymnasium_spec import SPECS as GYMNASIUM
     from envs.hand import SPECS as HAND
+    from envs.isaacgym import SPECS as ISAACGYM
     from envs.locomotion import SPECS as LOCOMOTION
     from envs.maze import SPECS as MAZE
     from envs.memory import SPECS as MEMORY
 
-    return [*MAZE, *CONTROL, *MEMORY, *HAND, *LOCOMOTION, *GYMNASIUM, *BRIDGE]
+    return [*MAZE, *CONTROL, *MEMORY, *HAND, *LOCOMOTION, *GYMNASIUM, *BRIDGE, *ISAACGYM]
 
 
 @cache
