@@ -109,6 +109,7 @@ class UnknownEnvError(ValueError):
 
 
 def _own_specs() -> list[EnvSpec]:
+    from envs.arm_hand import SPECS as ARM_HAND
     from envs.bridge import SPECS as BRIDGE
     from envs.control import SPECS as CONTROL
     from envs.gymnasium_spec import SPECS as GYMNASIUM
@@ -118,7 +119,7 @@ def _own_specs() -> list[EnvSpec]:
     from envs.maze import SPECS as MAZE
     from envs.memory import SPECS as MEMORY
 
-    return [*MAZE, *CONTROL, *MEMORY, *HAND, *LOCOMOTION, *GYMNASIUM, *BRIDGE, *ISAACGYM]
+    return [*MAZE, *CONTROL, *MEMORY, *HAND, *ARM_HAND, *LOCOMOTION, *GYMNASIUM, *BRIDGE, *ISAACGYM]
 
 
 @cache

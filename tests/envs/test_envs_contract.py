@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from envs import registry
+from envs.arm_hand.options import RegraspOptions, ThrowOptions, TwoArmsOptions
+from envs.arm_hand.options import ReorientOptions as ArmReorientOptions
 from envs.gymnasium_spec import GymnasiumOptions
 from envs.hand.options import ReorientOptions
 from envs.locomotion.options import AntDirOptions, CheetahDirOptions, CheetahVelOptions, WalkerParamsOptions
@@ -15,10 +17,16 @@ from envs.vector import VectorEnv
 
 SHORT = GymnasiumOptions(max_episode_steps=25)
 FAMILIES = {"gymnasium:": ["CartPole-v1", "Pendulum-v1", "HalfCheetah-v5", "Ant-v5", "FrozenLake-v1"]}
+# Goals that are nearly everywhere, so that the arms reach some.
+EASY = {"time_limit": 4, "max_successes": 2, "tolerance": 0.5, "keypoint_scale": 4.0}
 # Its first observation is always 0 and its last one nearly always: only the flag of several episodes tells them apart.
 OPTIONS = {
     "memory/planning_game_blind": PlanningOptions(episodes=2),
     "hand/reorient": ReorientOptions(time_limit=40, fall_distance=0.1),
+    "arm_hand/regrasp": RegraspOptions(**EASY | {"success_steps": 2}),
+    "arm_hand/throw": ThrowOptions(**EASY, final_tolerance=0.5),
+    "arm_hand/reorient": ArmReorientOptions(**EASY),
+    "arm_hand/two_arms_reorient": TwoArmsOptions(**EASY),
     "locomotion/cheetah_dir": CheetahDirOptions(steps=12),
     "locomotion/cheetah_vel": CheetahVelOptions(steps=12, episodes=2),
     "locomotion/ant_dir": AntDirOptions(steps=14),
