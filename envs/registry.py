@@ -7,8 +7,9 @@ through the entry-point group ``ablate.envs`` (an entry whose object is an ``Env
 import difflib
 import importlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from envs.entry_points import registered
@@ -63,6 +64,8 @@ class EnvSpec:
         episode_steps: Longest episode under given options (for meta-RL tasks: longest trial), so that a study whose
             algorithm cannot cope is refused before anything is built; None when it is not known.
         task_parameters: True for a meta-RL task: the environment has ``task``, the parameters of each copy's trial.
+        together: True where building one environment mostly waits for another process, so that those of several seeds
+            are built at the same time; for ``fused=False``.
         metrics_of: For a family whose members report different things: ``metrics`` of a member under given options.
         files_of: Further ``.py`` files whose code defines a member of a family under given options.
     """
@@ -80,6 +83,7 @@ class EnvSpec:
     score_range_of: Callable[[Any], tuple[float, float] | None] | None = None
     episode_steps: Callable[[Any], int | None] | None = None
     task_parameters: bool = False
+    together: bool = False
     metrics_of: Callable[[str, Any], tuple[str, ...]] | None = None
     files_of: Callable[[str, Any], tuple[str, ...]] | None = None
 
@@ -182,8 +186,20 @@ def make(
     if not spec.fused:
         from envs.seed_stack import SeedStack
 
-        return SeedStack(
-            [build(num_envs=num_envs, seed=seed, device=device, options=options, **extra) for seed in seeds]
-        )
+        one = partial(build, num_envs=num_envs, device=device, options=options, **extra)
+        return SeedStack(_build_together(one, seeds) if spec.together else [one(seed=seed) for seed in seeds])
     env: VectorEnv = build(num_envs=num_envs, seeds=list(seeds), device=device, options=options, **extra)
     return env
+
+
+def _build_together(build: Callable[..., Any], seeds: Sequence[int]) -> list[Any]:
+    """One environment per seed, all at the same time; where one fails, none is left behind."""
+    with ThreadPoolExecutor(max(1, len(seeds))) as pool:
+        tries = [pool.submit(build, seed=seed) for seed in seeds]
+    errors = [error for one in tries if (error := one.exception()) is not None]
+    if errors:
+        for one in tries:
+            if one.exception() is None:
+                one.result().close()
+        raise errors[0]
+    return [one.result() for one in tries]

@@ -1,7 +1,7 @@
 """K single-seed environments as one environment with an axis of seeds."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import gymnasium
 import torch
@@ -48,10 +48,26 @@ class SingleSeedEnv(Protocol):
         ...
 
 
-class SeedStack:
-    """Steps K environments one after the other and stacks what they return; a ``VectorEnv``.
+@runtime_checkable
+class SplitStepEnv(Protocol):
+    """A ``SingleSeedEnv`` that steps elsewhere: a stack lets all of them begin before it waits for the first."""
 
-    Costs K times the call overhead of one environment: a task that is meant to be fast should carry the axis itself.
+    def begin_step(self, actions: torch.Tensor) -> None:
+        """Start a step; returns at once."""
+        ...
+
+    def finish_step(
+        self,
+    ) -> tuple[Observation, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """Wait for the step that was begun; see ``VectorEnv.step``."""
+        ...
+
+
+class SeedStack:
+    """Steps K environments and stacks what they return; a ``VectorEnv``.
+
+    They step one after the other, or at the same time where all are a ``SplitStepEnv``. Costs K times the call overhead
+    of one environment: a task that is meant to be fast should carry the axis itself.
     """
 
     def __init__(self, envs: Sequence[SingleSeedEnv]) -> None:
@@ -79,19 +95,22 @@ class SeedStack:
 
     def reset(self) -> tuple[Observation, dict[str, Any]]:
         """Start every copy of every seed."""
-        return _stack([_map(env.reset()[0], torch.clone) for env in self._envs]), {}
+        return _stack([env.reset()[0] for env in self._envs]), {}
 
     def step(
         self, actions: torch.Tensor
     ) -> tuple[Observation, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]:
         """Advance every seed's block with its row of the actions."""
-        steps = []
-        for env, row in zip(self._envs, actions.unbind(0), strict=True):
-            observation, reward, terminated, truncated, info = env.step(row)
-            kept = {key: info[key] for key in ("final_obs", "final_info", *self._flags)}
-            steps.append(_map((observation, reward, terminated, truncated, kept), torch.clone))
-        observation, reward, terminated, truncated, info = _stack(steps)
-        return observation, reward, terminated, truncated, info
+        rows = actions.unbind(0)
+        if _all_split(self._envs):
+            for env, row in zip(self._envs, rows, strict=True):
+                env.begin_step(row)
+            steps = [env.finish_step() for env in self._envs]
+        else:
+            steps = [env.step(row) for env, row in zip(self._envs, rows, strict=True)]
+        observation, reward, terminated, truncated, infos = zip(*steps, strict=True)
+        kept = [{key: info[key] for key in ("final_obs", "final_info", *self._flags)} for info in infos]
+        return _stack(observation), _stack(reward), _stack(terminated), _stack(truncated), _stack(kept)
 
     def curriculum(self) -> dict[str, torch.Tensor]:
         """How far each seed has come, ``[K]``; nothing where the environments have no curriculum."""
@@ -120,17 +139,12 @@ class SeedStack:
             env.close()
 
 
-def _map(tree: Any, leaf: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    """Apply ``leaf`` to every tensor in nested dicts and tuples."""
-    if isinstance(tree, dict):
-        return {name: _map(value, leaf) for name, value in tree.items()}
-    if isinstance(tree, tuple):
-        return tuple(_map(value, leaf) for value in tree)
-    return leaf(tree)
+def _all_split(envs: Sequence[Any]) -> TypeGuard[Sequence[SplitStepEnv]]:
+    return all(isinstance(env, SplitStepEnv) for env in envs)
 
 
 def _stack(trees: Sequence[Any]) -> Any:
-    """Stack equal trees of tensors leaf by leaf along a new leading axis."""
+    """Stack equal trees of tensors leaf by leaf along a new leading axis, into memory of their own."""
     if isinstance(trees[0], dict):
         return {name: _stack([tree[name] for tree in trees]) for name in trees[0]}
     if isinstance(trees[0], tuple):

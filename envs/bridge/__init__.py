@@ -12,6 +12,7 @@ SPECS = (
         sources=("envs.bridge", "envs.seed_stack", "envs.streams"),
         summary="your simulator in its own interpreter, e.g. bridge:my_sim.py:make or bridge:my_lab.sim:make",
         fused=False,
+        together=True,
         check="envs.bridge.options:check_target",
         metrics_of=lambda target, options: options.metrics,
         files_of=source_files,

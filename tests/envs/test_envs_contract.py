@@ -1,11 +1,14 @@
 """The contract suite over everything registered, and the proof that it catches what it claims to catch."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from envs import registry
 from envs.arm_hand.options import RegraspOptions, ThrowOptions, TwoArmsOptions
 from envs.arm_hand.options import ReorientOptions as ArmReorientOptions
+from envs.bridge import BridgeOptions
 from envs.gymnasium_spec import GymnasiumOptions
 from envs.hand.options import ReorientOptions
 from envs.locomotion.options import AntDirOptions, CheetahDirOptions, CheetahVelOptions, WalkerParamsOptions
@@ -16,7 +19,12 @@ from envs.testing import ContractError, check_vector_env
 from envs.vector import VectorEnv
 
 SHORT = GymnasiumOptions(max_episode_steps=25)
-FAMILIES = {"gymnasium:": ["CartPole-v1", "Pendulum-v1", "HalfCheetah-v5", "Ant-v5", "FrozenLake-v1"]}
+STANDIN = Path(__file__).with_name("standin_simulator.py")
+FAMILIES = {
+    "gymnasium:": (["CartPole-v1", "Pendulum-v1", "HalfCheetah-v5", "Ant-v5", "FrozenLake-v1"], SHORT),
+    "bridge:": ([f"{STANDIN}:make"], BridgeOptions(metrics=("travel",))),
+    "isaacgym:": ([], None),  # needs Isaac Gym: test_envs_isaacgym.py plays against a stand-in
+}
 # Goals that are nearly everywhere, so that the arms reach some.
 EASY = {"time_limit": 4, "max_successes": 2, "tolerance": 0.5, "keypoint_scale": 4.0}
 # Its first observation is always 0 and its last one nearly always: only the flag of several episodes tells them apart.
@@ -37,7 +45,8 @@ OPTIONS = {
 def registered():
     for env_id in registry.specs():
         if env_id.endswith(":"):
-            yield from ((env_id + member, SHORT) for member in FAMILIES[env_id])
+            members, options = FAMILIES[env_id]
+            yield from ((env_id + member, options) for member in members)
         else:
             yield env_id, OPTIONS.get(env_id)
 
@@ -49,7 +58,7 @@ def test_registered_environments_keep_the_contract(env_id, options):
     def make(num_envs, seeds):
         return registry.make(env_id, num_envs=num_envs, seeds=seeds, options=options)
 
-    check_vector_env(make, metrics=registry.find(env_id).metrics)
+    check_vector_env(make, metrics=registry.find(env_id).reports(env_id, options))
 
 
 class Counter:
