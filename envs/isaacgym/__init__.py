@@ -14,6 +14,7 @@ SPECS = (
         sources=("envs.isaacgym", "envs.bridge", "envs.seed_stack", "envs.streams"),
         summary="IsaacGymEnvs in another interpreter, e.g. isaacgym:AllegroKukaRegrasping",
         fused=False,
+        together=True,
         check="envs.isaacgym.tasks:check_task",
         files_of=lambda member, options: source_files("", options),
     ),

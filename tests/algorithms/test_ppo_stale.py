@@ -79,8 +79,7 @@ LEARNERS = {
     "ppo": (ppo, {}),
     "ppo_first_epoch": (ppo, {"normalizer_update": "first_epoch", "minibatch_layout": "shuffled", "chunk_steps": 2}),
     "ppo_lstm": (ppo, {"network": LSTM}),
-    "ppo_previous_obs": (ppo, {"timeout_bootstrap": "previous_obs"}),
-    "sapg": (sapg, {}),
+    "sapg": (sapg, {"timeout_bootstrap": "previous_obs"}),
     "sapg_lstm": (sapg, {"network": LSTM, "on_target": "n_step"}),
 }
 
@@ -89,7 +88,7 @@ LEARNERS = {
 def trained(name, **settings):
     build, config = LEARNERS[name]
     trainer = build(env=lazy(**settings), seeds=(0, 1), num_steps=8, **config)
-    rows = train(trainer, 4)
+    rows = train(trainer, 3)
     return parameters(trainer), rows
 
 

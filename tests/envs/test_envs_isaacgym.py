@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from ablate.cli import run
+from ablate.faults import is_infrastructure
 from algorithms.ppo.config import Lstm, Mlp, PPOConfig
 from algorithms.ppo.trainer import PPOTrainer
 from envs import registry
@@ -43,19 +44,16 @@ def ppo(make_env, num_envs, network=None, **config):
 
 
 def test_a_task_keeps_the_contract_of_lazy_environments(standin):
-    env = make("AllegroKukaReorientation", seeds=(11, 11, 12))
+    env = make("AllegroKukaReorientation", seeds=(11, 12))
     metrics = registry.find("isaacgym:AllegroKukaReorientation").metrics
-    actions = [one[:1].expand(3, -1, -1) for one in random_actions(env, 24)]
+    actions = random_actions(env, 24)
     first, played = play(env, actions)
     env.close()
     assert env.max_episode_steps == 3 * 5
     assert env.lazy_reset == "mask"
     check_shapes(env, first, played, metrics)
     check_episodes(env, first, played)
-    for observation, reward, _, _, info in played:  # a seed decides everything, in whatever process
-        for each in (observation, reward, info["stale_obs"]):
-            assert torch.equal(each[0], each[1])
-    assert not torch.equal(first[0], first[2])
+    assert not torch.equal(first[0], first[1])
 
 
 def test_training_masks_stale_rows_evaluates_at_the_tolerance_reached_and_resumes(standin):
@@ -127,14 +125,23 @@ def test_an_interpreter_without_isaac_gym_is_told_in_a_sentence(monkeypatch):
         make("ShadowHand")
 
 
-@pytest.mark.parametrize("hopper", [True, False])
-def test_the_known_crash_is_explained_on_the_gpus_it_happens_on(standin, monkeypatch, hopper):
+def test_the_known_crash_is_explained_on_the_gpus_it_happens_on(standin, monkeypatch):
     monkeypatch.setenv("ISAACGYM_STANDIN_CRASHES", "1")
-    monkeypatch.setattr(near_side, "_is_hopper", lambda device: hopper)
-    with pytest.raises(BridgeError, match="SIGSEGV") as raised:
+    monkeypatch.setattr(near_side, "_is_hopper", lambda device: True)
+    with pytest.raises(BridgeError, match=r"SIGSEGV.* known to crash .*Using GPU PhysX") as raised:
         make("ShadowHand")
-    assert isinstance(raised.value, WorkerDiedError) != hopper  # it would come again: no other try
-    assert ("known to crash" in str(raised.value)) == hopper
+    assert not is_infrastructure(raised.value)  # it would come again
+
+
+def test_a_crash_on_another_gpu_is_tried_again(standin, monkeypatch):
+    def died(*_):
+        raise WorkerDiedError("`isaacgym:ShadowHand`: the worker was killed by SIGSEGV during its start.")
+
+    monkeypatch.setattr(near_side.BridgeEnv, "_request", died)
+    with pytest.raises(WorkerDiedError) as raised:
+        make("ShadowHand")
+    assert "known" not in str(raised.value)
+    assert is_infrastructure(raised.value)
 
 
 @pytest.mark.parametrize(
