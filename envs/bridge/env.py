@@ -163,8 +163,9 @@ class BridgeEnv:
         return json.loads(self._request(worker.CALL, order, method))
 
     def close(self) -> None:
-        """End the worker; idempotent."""
+        """End the worker and give the memory back; idempotent."""
         self._worker.close()
+        self._views = {}
         if self._slab is not None:
             self._slab.close()
 

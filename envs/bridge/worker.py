@@ -239,8 +239,8 @@ def load(target: str) -> Any:
     try:
         module = _file_module(place) if is_file else importlib.import_module(place)
     except ImportError as error:
-        python = "Python %d.%d" % sys.version_info[:2]
-        raise Refused("missing", "%s cannot import %s: %s" % (python, place, _first_line(error))) from error
+        told = (sys.executable, place, _first_line(error))
+        raise Refused("missing", "%s cannot import %s: %s" % told) from error
     try:
         return getattr(module, name)
     except AttributeError:
@@ -411,6 +411,8 @@ def serve(channel: Channel, descriptor: int) -> None:
     """Build the simulator, then do what the parent says until it says ``CLOSE``."""
     kind, payload = channel.receive()
     job = json.loads(payload.decode())
+    if numpy is None and importlib.util.find_spec("torch") is None:
+        raise Refused("missing", "%s has neither numpy nor torch" % sys.executable)
     with _simulators_own("importing %s" % job["target"]):
         factory = load(job["target"])
     with _simulators_own("the factory"):
@@ -495,7 +497,7 @@ def main() -> int:
         serve(channel, descriptor)
     except EOFError:
         return 1  # the parent is gone
-    except (Refused, Raised) as error:
+    except Exception as error:
         traceback.print_exc()
         fault = error.fault if isinstance(error, Refused) else "raised"
         cause = type(error.__cause__).__name__ if error.__cause__ is not None else None

@@ -167,13 +167,14 @@ class Torch(Rail):
         import torch
 
         self.torch = torch
+        self.device = device
         super().__init__(num_envs, seed, device)
 
     def step(self, actions):
         assert actions.dtype == self.torch.float32
-        returned = super().step(actions.numpy())
+        returned = super().step(actions.cpu().numpy())
         returned.pop("unknown")
-        return {name: self.torch.from_numpy(value) for name, value in returned.items()}
+        return {name: self.torch.from_numpy(value).to(self.device) for name, value in returned.items()}
 
 
 class Trap(Rail):
@@ -202,6 +203,10 @@ class Trap(Rail):
             os._exit(3)
         elif self.what == "slow":
             time.sleep(60)
+        elif self.what == "native":
+            import ctypes
+
+            ctypes.PyDLL(None).sleep(60)
         elif self.what == "raises":
             raise ValueError("the cart\nfell off")
         elif self.what == "exits":
@@ -249,6 +254,22 @@ def nothing(num_envs, seed, device):
     return object()
 
 
+def stuck(num_envs, seed, device, pids):
+    """Hangs in native code that keeps the interpreter's lock: no thread of Python runs any more."""
+    import ctypes
+
+    pathlib.Path(pids).write_text(str(os.getpid()))
+    ctypes.PyDLL(None).sleep(600)
+
+
+class Sleepy(Rail):
+    """Waits in every step, as a simulator on another device does."""
+
+    def step(self, actions):
+        time.sleep(0.25)
+        return super().step(actions)
+
+
 def family(num_envs, seed, device, pids):
     """A simulator with a process of its own; writes both processes' numbers to a file."""
     import subprocess
@@ -260,6 +281,7 @@ def family(num_envs, seed, device, pids):
 
 
 make = Rail
+sleepy = Sleepy
 forgetful = Forgetful
 curriculum = Curriculum
 lazy = Lazy
