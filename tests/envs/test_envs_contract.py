@@ -10,7 +10,7 @@ from envs.arm_hand.options import RegraspOptions, ThrowOptions, TwoArmsOptions
 from envs.arm_hand.options import ReorientOptions as ArmReorientOptions
 from envs.bridge import BridgeOptions
 from envs.gymnasium_spec import GymnasiumOptions
-from envs.hand.options import ReorientOptions
+from envs.hand.options import ReorientOptions, ShadowReorientOptions
 from envs.locomotion.options import AntDirOptions, CheetahDirOptions, CheetahVelOptions, WalkerParamsOptions
 from envs.memory.options import PlanningOptions
 from envs.seed_stack import SeedStack
@@ -31,6 +31,7 @@ EASY = {"time_limit": 4, "max_successes": 2, "tolerance": 0.5, "keypoint_scale":
 OPTIONS = {
     "memory/planning_game_blind": PlanningOptions(episodes=2),
     "hand/reorient": ReorientOptions(time_limit=40, fall_distance=0.1),
+    "hand/shadow_reorient": ShadowReorientOptions(time_limit=25, fall_distance=0.053, success_tolerance=1.0),
     "arm_hand/regrasp": RegraspOptions(**EASY | {"success_steps": 2}),
     "arm_hand/throw": ThrowOptions(**EASY, final_tolerance=0.5),
     "arm_hand/reorient": ArmReorientOptions(**EASY),
