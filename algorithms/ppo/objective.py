@@ -67,7 +67,7 @@ def objective(
     loss = (weight * total).sum(1)
 
     with torch.no_grad():
-        clipped = ((ratio / center - 1).abs() > config.clip_coef).float()
+        clipped = ((ratio / center - 1).abs() > config.clip_coef).float() * layout.present(flat)
         kl = distribution.kl(layout(flat, "params"), params)
         off_policy = layout(flat, "off_policy")
         statistics = torch.stack(
@@ -88,8 +88,11 @@ def objective(
 def minibatch_denominators(layout: RowLayout, rows: Tensor) -> Tensor:
     """Sums over a whole minibatch ``[K, c, S, F]`` of weight, kl_weight, 1 and off_policy, ``[K, 4]``.
 
+    Of the last two only over rows that count.
+
     Never 0: a shuffled minibatch may hold relabelled rows only, which count for nothing in some of them.
     """
     weight, kl_weight, off_policy = (layout(rows, name) for name in ("weight", "kl_weight", "off_policy"))
-    sums = [x.sum((1, 2)) for x in (weight, kl_weight, torch.ones_like(weight), off_policy)]
+    present = torch.ones_like(weight) * layout.present(rows)
+    sums = [x.sum((1, 2)) for x in (weight, kl_weight, present, off_policy * present)]
     return torch.stack(sums, dim=1).clamp(min=1e-12)

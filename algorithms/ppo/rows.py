@@ -74,6 +74,11 @@ class RowLayout:
         """Which rows count, ``[...]`` bool; None when all do."""
         return rows[..., self.columns["stale"].start] == 0 if self.masks_stale else None
 
+    def present(self, rows: Tensor) -> Tensor | float:
+        """Which rows count, as a factor: 1 or 0 ``[...]``; 1.0 when all do."""
+        counted = self.counted(rows)
+        return 1.0 if counted is None else counted.to(rows.dtype)
+
     @property
     def privileged(self) -> bool:
         """Whether the critic has observations of its own."""

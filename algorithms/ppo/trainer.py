@@ -10,6 +10,8 @@ Deviations from rl_games, which SAPG's PPO baseline runs on (each is an option o
 * Observation statistics move after the update, so an iteration sees one normaliser and its first ratio is exactly 1
   (``normalizer_update``).
 * The value normaliser counts returns only; rl_games also counts the old predictions.
+* Steps taken from a stale observation are left out unless the environment says ``lazy_reset = "train"``: Isaac Gym's
+  tasks restart a copy one step late, and rl_games learns from the step in between.
 * KL is measured against the policy that acted; rl_games overwrites the old policy after every minibatch.
 """
 

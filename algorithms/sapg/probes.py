@@ -74,7 +74,7 @@ def off_policy_ratios(layout: RowLayout, batch: Batch) -> dict[str, Tensor]:
     (sum mu)^2 / (n sum mu^2): 1 when both policies are one, 1/n when a single row carries all the weight.
     """
     rows = batch.rows.flatten(1, 2)
-    off_policy = layout(rows, "off_policy").double()
+    off_policy = layout(rows, "off_policy").double() * layout.present(rows)
     count = off_policy.sum(1)
     mu = layout(rows, "log_mu").double().exp() * off_policy
     squares = mu.square().sum(1)
