@@ -2,9 +2,10 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+CROSSCHECK := .crosscheck
 STUDY ?= studies/sapg_ablations.yaml
 
-.PHONY: setup run test check slow simulations clean
+.PHONY: setup run test check slow simulations crosscheck clean
 
 setup: $(VENV)/ready
 
@@ -34,5 +35,12 @@ slow: setup
 simulations: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m simulation tests/simulations
 
+# rliable needs releases older than ours (pandas<3, arch<8), so it lives in an environment of its own.
+crosscheck:
+	$(PYTHON) -m venv $(CROSSCHECK)
+	$(PYTHON) -c "from configparser import RawConfigParser as P; p = P(); p.read('setup.cfg'); print(p['options.extras_require']['crosscheck'])" > $(CROSSCHECK)/requirements.txt
+	$(CROSSCHECK)/bin/pip install --quiet --disable-pip-version-check -r $(CROSSCHECK)/requirements.txt
+	$(CROSSCHECK)/bin/python benchmarks/statistics_crosscheck.py
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(CROSSCHECK) $(VENV) build dist *.egg-info

@@ -1,10 +1,7 @@
 """Compare our statistics with rliable, scipy and statsmodels, and time the bootstrap against rliable.
 
-Run it in an environment of its own, because rliable needs old releases (``arch<8``, ``pandas<3``)::
-
-    python -m venv .crosscheck
-    .crosscheck/bin/pip install "pandas<3" "arch<8" rliable statsmodels scipy
-    .crosscheck/bin/python benchmarks/statistics_crosscheck.py
+Run it with ``make crosscheck``: in an environment of its own (the extra ``crosscheck`` of setup.cfg and nothing else),
+because rliable needs old releases (``arch<8``, ``pandas<3``).
 
 It imports ``reports`` from the checkout and writes ``benchmarks/results/statistics_crosscheck.{json,md}``. It exits 1
 when a point estimate differs.
