@@ -27,8 +27,8 @@ Kind = Literal["leave_one_out", "add_one_in", "pairwise", "fractional_factorial"
 
 BASELINE = "baseline"
 LETTERS = "ABCDEFG"
-MOST_FULL = 5
-"""Changes of a full factorial: 32 settings."""
+MOST_FULL = 6
+"""Changes of a full factorial: 64 settings."""
 MOST_FRACTION = len(LETTERS)
 GENERATORS: Mapping[int, tuple[tuple[str, ...], ...]] = {
     3: (("C=AB",),),

@@ -120,7 +120,7 @@ def test_two_changes_of_one_component_cannot_be_made_at_once():
     ]
 
 
-def test_a_full_factorial_takes_five_factors(monkeypatch):
+def test_a_full_factorial_takes_so_many_factors(monkeypatch):
     from reports import factorial
 
     monkeypatch.setattr(factorial, "MOST_FULL", 2)

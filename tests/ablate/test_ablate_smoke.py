@@ -10,7 +10,12 @@ from ablate.store import Store
 SMOKE = sorted((Path(__file__).parents[2] / "studies" / "smoke").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("file", SMOKE, ids=[file.stem for file in SMOKE])
+LONG = {"adaptive"}
+
+
+@pytest.mark.parametrize(
+    "file", [pytest.param(one, marks=[pytest.mark.slow] * (one.stem in LONG), id=one.stem) for one in SMOKE]
+)
 def test_a_smoke_study_runs_to_its_report_and_then_has_nothing_to_do(file, home, capsys):
     arguments = ["run", str(file), "--executor", "local", "--no-mlflow"]
     assert run(arguments) == 0
@@ -19,7 +24,8 @@ def test_a_smoke_study_runs_to_its_report_and_then_has_nothing_to_do(file, home,
     cells = {entry["hash"] for entry in study.manifest()["cells"]}
     assert {store.cell(one).state() for one in cells} == {"DONE"}
     assert (study.report / "report.pdf").read_bytes().startswith(b"%PDF")
-    assert (study.report / "figures" / "profiles.pdf").exists() == (file.stem == "memory")
+    for figure, owner in (("profiles", "memory"), ("design_effects", "design"), ("stopping", "adaptive")):
+        assert (study.report / "figures" / f"{figure}.pdf").exists() == (file.stem == owner)
     said = capsys.readouterr().out
     assert "verdict" in said
     assert str(study.report / "report.pdf") in said
