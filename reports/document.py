@@ -16,7 +16,7 @@ from reports.prose import banners, counts, design, limits, methods, reproduction
 from reports.ranking import heterogeneity_sentences, rank_sentences
 from reports.retuned import Retuned, changed_verdicts, retuned_sentences
 from reports.sentences import failures, sentence
-from reports.stopping import stopping_sentences
+from reports.stopping import DESCRIBED, stopping_sentences
 from reports.style import drawable
 from reports.tables import Table
 from reports.verdicts import Conclusion, Contrast, verdict_text
@@ -292,6 +292,8 @@ def _curves(conclusion: Conclusion, figures: Figures, tables: Mapping[str, Table
         "Learning curves. Thin lines are runs, thick lines means (black: baseline), crosses failed runs, which "
         "continue at the floor in the mean. Below each panel: difference of the means (negative: worse) with its "
         f"simultaneous {level} band; a dashed line marks where the band leaves 0 for good. bands.csv holds the numbers."
+        + DESCRIBED
+        * (conclusion.course is not None)
     )
     return [
         heading("Learning curves"),

@@ -231,9 +231,9 @@ _NOTE = (
 )
 
 
-_DESCRIBED = (
-    " Seeds were added while looking: intervals and p of this table are those of a fixed number of seeds and describe; "
-    "what is decided is decided by the looks."
+DESCRIBED = (
+    " Seeds were added while looking: intervals, bands and p shown here are those of a fixed number of seeds and "
+    "describe; what is decided is decided by the looks."
 )
 _DESCRIBES = ("tasks", "robustness", "heterogeneity", "secondary", "aggregates")
 _RANKED = (
@@ -249,7 +249,7 @@ _ASKED = (
 
 def noted(table: Table, conclusion: Conclusion) -> Table:
     """A table with what a reader must know of its intervals where seeds were adaptive."""
-    note = {"contrasts": _NOTE, "ranking": _RANKED, "agreement": _ASKED, **dict.fromkeys(_DESCRIBES, _DESCRIBED)}.get(
+    note = {"contrasts": _NOTE, "ranking": _RANKED, "agreement": _ASKED, **dict.fromkeys(_DESCRIBES, DESCRIBED)}.get(
         table.name, ""
     )
     return replace(table, caption=table.caption + note) if conclusion.course is not None else table

@@ -5,7 +5,8 @@ import csv
 import pytest
 from report_cells import Arm, write_study
 
-from reports.assemble import build
+from reports.assemble import all_tables, build
+from reports.document import content
 from reports.scores import load
 from reports.stopping import looks_table, stopping_sentences, stopping_table
 from reports.stopping_plots import funnels
@@ -66,6 +67,20 @@ def test_the_sentences_count_what_was_saved(conclusion):
     assert f"{used} runs instead of the 150 of a plan with 30 seeds in every arm: {150 - used} saved" in said[1]
     assert any(one.startswith("Separated from the baseline: NoAggregate (n = ") for one in said)
     assert any(one.startswith("Closed as no change larger than 10%: ") for one in said)
+
+
+def test_what_no_look_decides_is_said_to_describe(conclusion, manifest):
+    fixed = conclude(load({key: value for key, value in manifest.items() if key != "adaptive"}))
+    for found, wanted in ((conclusion, True), (fixed, False)):
+        tables = all_tables(found)
+        shown = content(found, {"curves": ("/curves.pdf", 1)}, tables, "", "")
+        (curves,) = (one["caption"] for one in shown["blocks"] if one.get("name") == "curves")
+        assert ("bands and p shown here are those of a fixed number of seeds" in curves) == wanted
+        assert ("those of a fixed number of seeds and describe" in tables["secondary"].caption) == wanted
+        assert ("by repeated p values" in tables["ranking"].caption) == wanted
+        assert ("at the bound of the look" in tables["agreement"].caption) == wanted
+        assert all(row.rank is not None for row in found.ablations)
+        assert any(one["kind"] == "table" and one["caption"].startswith("Would another") for one in shown["blocks"])
 
 
 def test_an_unfinished_study_says_what_is_open(manifest):
