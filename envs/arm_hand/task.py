@@ -17,7 +17,6 @@ closest so far counts from the start of an episode, not from its first step; an 
 starts just above it; random forces scale with the copy's own object's mass, not with that of the last copy.
 """
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from math import log
 from typing import Any, ClassVar
@@ -34,7 +33,7 @@ from envs.arm_hand.observation import LIMIT, layout, observe
 from envs.arm_hand.options import ArmHandOptions
 from envs.arm_hand.reading import SENSED, Reading
 from envs.arm_hand.rewards import Measured, judge
-from envs.arm_hand.scene import GOAL, OBJECT, OBJECT_START, ONE_ARM, TABLE_TOP, GoalShape, Robot, scene_mjcf
+from envs.arm_hand.scene import OBJECT, OBJECT_START, ONE_ARM, TABLE_TOP, GoalShape, Robot, scene_mjcf
 from envs.batched import State, where
 from envs.sim import quaternion
 from envs.sim.env import SimEnv
@@ -64,6 +63,10 @@ class ArmHand(SimEnv):
     """Keypoints on the object, in units of half edges."""
     replaces_object: ClassVar[bool] = False
     """Whether the object goes back to the table at each success."""
+    goal_volume: ClassVar[tuple[tuple[float, float], tuple[float, float], tuple[float, float]]]
+    """Where goals are, besides their side: from and to along x, y, z, m."""
+    goal_above: ClassVar[float] = 0.0
+    """How far above the goal's body the object should be, m."""
 
     def __init__(
         self, *, num_envs: int, seeds: Sequence[int], device: torch.device | str, options: ArmHandOptions
@@ -88,20 +91,18 @@ class ArmHand(SimEnv):
         self._qpos = model.constant("qpos0", device)
         self._object_start = torch.tensor(OBJECT_START, device=device)
         self._object_noise = torch.tensor(_OBJECT_NOISE, device=device)
-        self._goal_row = model.mocap(GOAL)
+        self._volume_low, self._volume_high = torch.tensor(self.goal_volume, device=device).unbind(-1)
+        self._above = torch.tensor((0.0, 0.0, self.goal_above), device=device)
+        self._upright = torch.tensor((1.0, 0.0, 0.0, 0.0), device=device)
         (self._object_body,) = model.ids("body", [OBJECT])
 
-    @abstractmethod
-    def _goal(self, numbers: torch.Tensor) -> torch.Tensor:
-        """Position of the goal's body that uniform numbers ``[K, N, 4]`` stand for, m, ``[K, N, 3]``."""
+    def _sided_goal(self, place: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
+        """Position of the goal's body, from one in ``goal_volume`` and a side (-1 or 1, ``[K, N]``)."""
+        return place
 
-    def _goal_of(self, body: torch.Tensor) -> torch.Tensor:
-        """Where the object should be when the goal's body is at ``body``."""
-        return body
-
-    def _object_offset(self, numbers: torch.Tensor) -> torch.Tensor:
-        """Where the object starts besides noise, relative to the middle; from uniform numbers ``[K, N]``."""
-        return torch.zeros_like(self._object_start)
+    def _sided_object(self, place: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
+        """Where an object starts, from a place over the middle of the table and a side."""
+        return place
 
     def _ended(self, tips: torch.Tensor) -> torch.Tensor:
         """Further reasons to end an episode; from the fingertips' distances ``[K, N, F]``."""
@@ -154,7 +155,7 @@ class ArmHand(SimEnv):
     def _placed(self, numbers: torch.Tensor) -> torch.Tensor:
         """Pose of an object put over the table, ``[K, N, 7]``."""
         noise, turn, side = numbers.split_with_sizes((3, 3, 1), -1)
-        position = self._object_start + self._object_offset(side) + (2 * noise - 1) * self._object_noise
+        position = self._sided_object(self._object_start + (2 * noise - 1) * self._object_noise, _side(side))
         rotation = quaternion.uniform(turn)
         clear = TABLE_TOP + _GAP + upward_extent(rotation, self.scale * (EDGE / 2))
         position = torch.cat((position[..., :2], torch.maximum(position[..., 2], clear).unsqueeze(-1)), -1)
@@ -163,10 +164,11 @@ class ArmHand(SimEnv):
     def _new_goal(self, numbers: torch.Tensor) -> torch.Tensor:
         """Pose of the goal's body, ``[K, N, 7]``."""
         place, turn, side = numbers.split_with_sizes((3, 3, 1), -1)
-        rotation = quaternion.uniform(turn)
-        if self.goal_shape != "object":
-            rotation = torch.zeros_like(rotation).index_fill(-1, rotation.new_zeros(1, dtype=torch.int64), 1.0)
-        return torch.cat((self._goal(torch.cat((place, side), -1)), rotation), -1)
+        place = self._volume_low + (self._volume_high - self._volume_low) * place
+        rotation = (
+            quaternion.uniform(turn) if self.goal_shape == "object" else self._upright.expand_as(numbers[..., :4])
+        )
+        return torch.cat((self._sided_goal(place, _side(side)), rotation), -1)
 
     def _mocap(self, goal: torch.Tensor) -> State:
         position, rotation = goal.unsqueeze(-2).split_with_sizes((3, 4), -1)
@@ -274,7 +276,7 @@ class ArmHand(SimEnv):
 
     def _goal_keypoints(self, goal: torch.Tensor) -> torch.Tensor:
         body, rotation = goal.split_with_sizes((3, 4), -1)
-        return self._keypoints.at(self._goal_of(body), rotation)
+        return self._keypoints.at(body + self._above, rotation)
 
     def _observe(self, state: State) -> torch.Tensor:
         keypoints = self._keypoints.at(*self._reading.object_pose(state))
@@ -307,3 +309,8 @@ class ArmHand(SimEnv):
         """Continue from ``state_dict``."""
         super().load_state_dict(state)
         self._curriculum.load_state_dict(state["curriculum"])
+
+
+def _side(numbers: torch.Tensor) -> torch.Tensor:
+    """-1 or 1 for uniform numbers ``[..., 1]``, ``[...]``."""
+    return torch.where(numbers.squeeze(-1) < 0.5, -1.0, 1.0)
