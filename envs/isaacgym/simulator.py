@@ -10,7 +10,7 @@ What is called of IsaacGymEnvs (Isaac Gym Preview 4; the same in the code SAPG's
   virtual_screen_capture=, force_render=)``, the constructor that its ``make`` calls, without what ``make`` needs of
   rl_games;
 * of the task: ``step``, ``zero_actions``, ``reset_buf``, ``extras["time_outs"]``, ``successes``, ``success_tolerance``,
-  ``max_episode_length``, ``max_consecutive_successes``, ``set_train_info``, ``get_env_state`` and ``set_env_state``.
+  ``max_episode_length``, ``max_consecutive_successes``, ``set_train_info`` and ``get_env_state``.
 
 What a ``VecTask`` does that a caller must know:
 
@@ -23,6 +23,9 @@ What a ``VecTask`` does that a caller must know:
 * ``extras["successes"]`` of the AllegroKuka tasks is ``prev_episode_successes``: it changes with the restart, one step
   *after* the end that it belongs to. ``successes`` itself, read in the step of the end, is that episode's own number.
 * Quaternions are (x, y, z, w), and stay so in the observation. MuJoCo's are (w, x, y, z).
+* ``get_env_state`` is the curriculum (in SAPG's code with buffers of the physics beside it, which are of no use without
+  PhysX's own state). Its plain numbers are saved and set; ``set_env_state``, which prints and overwrites buffers of
+  running episodes, is not called. The last episodes' successes, which the curriculum averages, are saved, too.
 * Actions are taken within [-1, 1]; the AllegroKuka tasks do not clip them, the bridge does.
 """
 
@@ -148,29 +151,41 @@ class VecTaskSimulator:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """What the task can save of itself: its curriculum. The physics starts anew."""
-        clocks = {name: getattr(self._task, name) for name in _CLOCKS if hasattr(self._task, name)}
-        return {"frames": self._frames, "env_state": self._task.get_env_state(), "clocks": clocks}
+        """Where training and the task's curriculum stand. The physics starts anew."""
+        last = getattr(self._task, "prev_episode_successes", None)
+        return {
+            "frames": self._frames,
+            "numbers": self._numbers(),
+            "last_successes": None if last is None else last.tolist(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Stand where ``state_dict`` stood."""
+        task = self._task
         self._frames = state["frames"]
-        self._task.set_env_state(state["env_state"])
-        for name, value in state["clocks"].items():
-            setattr(self._task, name, value)
-        # The numbers drawn since the start are not drawn again.
+        for name, value in state["numbers"].items():
+            setattr(task, name, value)
+        if state["last_successes"] is not None:  # a restart takes the running number for the last episode's
+            task.successes.copy_(self._torch.tensor(state["last_successes"]))
+        # What was drawn since the start is not drawn again.
         self._torch.manual_seed((self._seed + self._frames) % 2**31)
-        self._task.reset_buf.fill_(1)
+        task.reset_buf.fill_(1)
 
     def curriculum(self) -> dict[str, float]:
         """How far the task's curriculum has come; empty where it has none."""
-        saved = self._task.get_env_state() or {}
-        return {"success_tolerance": float(saved["success_tolerance"])} if "success_tolerance" in saved else {}
+        saved = self._numbers()
+        return {"success_tolerance": saved["success_tolerance"]} if "success_tolerance" in saved else {}
 
     def hold(self, values: dict[str, float]) -> None:
         """Stand where another task's curriculum has come, and stay there: what is evaluated must not move."""
         self._held = dict(values)
         self._keep_held()
+
+    def _numbers(self) -> dict[str, float]:
+        """The plain numbers of the task's own state, and the clocks of its curriculum."""
+        saved = dict(self._task.get_env_state() or {})
+        saved.update({name: getattr(self._task, name) for name in _CLOCKS if hasattr(self._task, name)})
+        return {name: value for name, value in saved.items() if isinstance(value, (int, float))}
 
     def _keep_held(self) -> None:
         for name, value in self._held.items():

@@ -94,6 +94,20 @@ def test_training_masks_stale_rows_evaluates_at_the_tolerance_reached_and_resume
         resumed.close()
 
 
+OLD_PYTHON = os.environ.get("ABLATE_TEST_OLD_PYTHON")
+
+
+@pytest.mark.skipif(not OLD_PYTHON, reason="set ABLATE_TEST_OLD_PYTHON to a Python 3.7 or 3.8 with torch and PyYAML")
+def test_an_interpreter_of_isaac_gym_s_time_runs_it(standin, monkeypatch):
+    monkeypatch.setenv("ABLATE_ISAACGYM_PYTHON", OLD_PYTHON)
+    env = make("ShadowHand", states=True)
+    assert env._envs[0].facts.python.startswith(("3.7.", "3.8."))
+    first, played = play(env, random_actions(env, 12))
+    env.close()
+    check_shapes(env, first, played, registry.find("isaacgym:ShadowHand").metrics)
+    check_episodes(env, first, played)
+
+
 def test_privileged_states_are_the_critic_s(standin):
     trainer = ppo(
         lambda num_envs, seeds: make("ShadowHand", num_envs, seeds, states=True, stale="train"), 4, trunk="separate"

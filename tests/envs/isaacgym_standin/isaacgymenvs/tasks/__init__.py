@@ -114,11 +114,15 @@ class AllegroKuka(Ball):
         self.extras["true_objective"] = self.true_objective
 
     def get_env_state(self):
-        return {"success_tolerance": self.success_tolerance}
-
-    def set_env_state(self, env_state):
-        if env_state is not None:
-            self.success_tolerance = env_state["success_tolerance"]
+        """As in SAPG's code: live buffers of the physics beside the curriculum."""
+        return {
+            "success_tolerance": self.success_tolerance,
+            "last_curriculum_update": self.last_curriculum_update,
+            "frame_since_restart": self.frame_since_restart,
+            "prev_episode_successes": self.prev_episode_successes,
+            "root_state_tensor": self.place,
+            "rewards_episode": {"keypoint_rew": self.rew_buf},
+        }
 
 
 class ShadowHand(Ball):

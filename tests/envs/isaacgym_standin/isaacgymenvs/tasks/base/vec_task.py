@@ -4,8 +4,8 @@ Copied of the real class: the constructor's arguments; buffers that are allocate
 types (``reset_buf`` long, all ones at first); ``step`` = clip, ``pre_physics_step``, physics, ``post_physics_step``,
 ``time_outs = (progress_buf >= max_episode_length - 1) & (reset_buf != 0)``, and the return of ``(obs_dict, rew_buf,
 reset_buf, extras)``, the same dicts at every call; ``states`` only where the task has some; ``reset`` that computes
-nothing; restarts inside the next ``pre_physics_step``; ``zero_actions``, ``set_train_info``, ``get_env_state``,
-``set_env_state``; random numbers from torch's global generator. Not copied: physics, sizes, rendering, randomisation.
+nothing; restarts inside the next ``pre_physics_step``; ``zero_actions``, ``set_train_info``, ``get_env_state``;
+random numbers from torch's global generator. Not copied: physics, sizes, rendering, randomisation.
 """
 
 import os
@@ -77,6 +77,3 @@ class VecTask:
 
     def get_env_state(self):
         return None
-
-    def set_env_state(self, env_state):
-        pass
