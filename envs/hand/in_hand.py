@@ -184,8 +184,8 @@ def cube_and_goal(options: InHandOptions, place: world.Vector) -> tuple[world.Pa
     shown = tuple(np.add(place, _DISPLAY).tolist())
     return (
         world.floor(),
-        world.cuboid("cube", half, options.object_mass, position=place),
-        world.goal("goal", half, position=shown),
+        world.cuboid("cube", half, options.object_mass, position=place, inside=world.faces(half)),
+        world.goal("goal", half, position=shown, inside=world.faces(half)),
     )
 
 

@@ -48,7 +48,7 @@ def resting_place(options: ReorientOptions) -> world.Vector:
 def scene(options: ReorientOptions) -> Scene:
     """The hand, the cube and the goal."""
     parts = (
-        world.camera("front", position=(0.42, -0.38, 0.95), target=(0.0, 0.0, 0.54)),
+        world.camera("front", position=(0.32, -0.3, 0.86), target=(-0.03, -0.01, 0.56)),
         allegro.allegro(position=(0.0, 0.0, _HAND_HEIGHT), orientation=allegro.palm_up(options.palm_tilt)),
         *cube_and_goal(options, resting_place(options)),
     )

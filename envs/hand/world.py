@@ -122,7 +122,7 @@ def servo(joint: str, drive: Drive) -> str:
     )
 
 
-def cuboid(name: str, half: Vector, mass: float, *, position: Vector = (0, 0, 0)) -> Part:
+def cuboid(name: str, half: Vector, mass: float, *, position: Vector = (0, 0, 0), inside: str = "") -> Part:
     """A free box: body, geom ``NAME`` and joint ``NAME_joint``.
 
     Args:
@@ -130,20 +130,35 @@ def cuboid(name: str, half: Vector, mass: float, *, position: Vector = (0, 0, 0)
         half: Half of each edge, m.
         mass: kg.
         position: Where it begins, m.
+        inside: Further children of the body, e.g. ``faces``.
     """
     return Part(
         f'<body name="{name}" pos="{text(position)}"><freejoint name="{name}_joint"/>'
         f'<geom name="{name}" type="box" size="{text(half)}" mass="{mass:g}" {contact("object")} material="dice"/>'
-        "</body>"
+        f"{inside}</body>"
     )
 
 
-def goal(name: str, half: Vector, *, position: Vector = (0, 0, 0)) -> Part:
+def goal(name: str, half: Vector, *, position: Vector = (0, 0, 0), inside: str = "") -> Part:
     """A mocap box that touches nothing: where and how an object should be."""
     return Part(
         f'<body name="{name}" mocap="true" pos="{text(position)}"><geom name="{name}" type="box" size="{text(half)}" '
-        f'contype="0" conaffinity="0" mass="0" material="dice" rgba="1 1 1 .6"/></body>'
+        f'contype="0" conaffinity="0" mass="0" material="dice" rgba="1 1 1 .6"/>{inside}</body>'
     )
+
+
+def faces(half: Vector) -> str:
+    """Sites that colour the six sides of a box, so that a picture shows how it is turned."""
+    colours = iter((".85 .3 .25", ".95 .65 .25", ".3 .65 .35", ".75 .85 .3", ".25 .45 .8", ".6 .4 .75"))
+    sites = []
+    for axis in range(3):
+        size = [0.75 * edge for edge in half]
+        size[axis] = 2e-4
+        for side in (half[axis], -half[axis]):
+            middle = [0.0, 0.0, 0.0]
+            middle[axis] = side
+            sites.append(f'<site type="box" pos="{text(middle)}" size="{text(size)}" rgba="{next(colours)} 1"/>')
+    return "\n".join(sites)
 
 
 def box(name: str, half: Vector, position: Vector) -> Part:
