@@ -9,7 +9,7 @@ import torch
 
 from envs.batched import BatchedEnv, State, where
 from envs.sim.camera import Camera
-from envs.sim.make import make_sim
+from envs.sim.make import check_device, make_sim
 from envs.sim.model import Scene
 from envs.sim.protocol import WRITABLE
 from envs.trials import TaskEnv
@@ -36,6 +36,7 @@ class SimEnv(BatchedEnv):
     def __init__(
         self, *, num_envs: int, seeds: Sequence[int], device: torch.device | str, max_episode_steps: int
     ) -> None:
+        check_device(device)
         super().__init__(num_envs=num_envs, seeds=seeds, device=device, max_episode_steps=max_episode_steps)
         num_worlds = self.num_seeds * num_envs
         self.sim = make_sim(self._scene(), sensed=self.sensed, num_worlds=num_worlds, device=self.device)

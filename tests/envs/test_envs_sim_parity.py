@@ -4,7 +4,11 @@ import pytest
 import torch
 from warp_worlds import batch_sim, drop, everywhere, warp_sim
 
+from envs.hand.options import ReorientOptions
+from envs.hand.reorient import scene as hand
+from envs.locomotion import models
 from envs.sim.batch import BatchSim
+from envs.sim.model import Scene
 from envs.sim.warp import WarpSim
 
 
@@ -75,3 +79,38 @@ def test_sensors_after_a_reset_agree() -> None:
     for name, view in cpu.views.items():
         assert torch.allclose(view.float(), gpu.views[name], atol=1e-4), name
     assert gpu.views["sensordata"][0, 0].item() == pytest.approx(0.7)
+
+
+def play(sim: BatchSim | WarpSim, steps: int, substeps: int, keep: slice) -> torch.Tensor:
+    """Coordinates after each step under random controls that are the same for every simulator, ``[T, W, nq]``."""
+    generator = torch.Generator().manual_seed(2)
+    low, high = sim.model.constant("actuator_ctrlrange").unbind(-1)
+    sim.reset(everywhere(sim))
+    shape = (sim.num_worlds, len(sim.model.constant("qpos0")[keep]))
+    start = 0.1 * torch.rand(shape, generator=generator)
+    sim.views["qpos"][:, keep] += start.to(sim.views["qpos"].dtype)
+    sim.forward(everywhere(sim))
+    path = []
+    for _ in range(steps):
+        sim.views["ctrl"].copy_(low + (high - low) * torch.rand(sim.num_worlds, len(low), generator=generator))
+        sim.step(substeps)
+        assert not sim.unhealthy().any()
+        path.append(sim.views["qpos"].double().clone())
+    return torch.stack(path)
+
+
+@pytest.mark.slow  # compiles for each model
+@pytest.mark.parametrize(
+    ("scene", "substeps", "keep"),
+    [(models.cheetah(), 5, slice(1, None)), (hand(ReorientOptions()), 4, slice(0, 16))],
+    ids=["cheetah", "hand with cube"],
+)
+def test_tasks_play_alike(scene: Scene, substeps: int, keep: slice) -> None:
+    cpu, gpu = (make(64, scene, ("qpos",)) for make in (batch_sim, warp_sim))
+    tight = [play(sim, 10, 1, keep) for sim in (cpu, gpu)]
+    assert (tight[0] - tight[1]).abs().median() < 1e-5 and (tight[0] - tight[1]).abs().quantile(0.95) < 1e-3
+    long = [play(sim, 30, substeps, keep) for sim in (cpu, gpu)]
+    spread = long[0][-1].std(0).mean()
+    for moment in (torch.Tensor.mean, torch.Tensor.std):
+        ours, theirs = (moment(path[-1], 0) for path in long)
+        assert (ours - theirs).abs().mean() < 0.2 * spread, moment

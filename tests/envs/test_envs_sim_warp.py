@@ -8,6 +8,7 @@ import torch
 from warp_worlds import FLOOR, SENSED, WarpHinge, batch_sim, drop, everywhere, warp_sim
 
 import envs.sim.env
+from envs.sim.env import SimEnv
 from envs.sim.make import NoBackEndError, make_sim
 from envs.sim.model import Model, Scene
 from envs.sim.protocol import Sim
@@ -172,6 +173,9 @@ def test_back_ends_are_chosen_by_the_device(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(NoBackEndError, match="torch finds no CUDA device here"):
         choose("cuda")
+    with pytest.raises(NoBackEndError, match="torch finds no CUDA device here"):  # before torch makes a tensor there
+        env = WarpHinge.__new__(WarpHinge)
+        SimEnv.__init__(env, num_envs=1, seeds=(0,), device="cuda", max_episode_steps=7)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setitem(sys.modules, "mujoco_warp", None)
     with pytest.raises(MissingPackageError, match=r"GPU needs the package `mujoco_warp`.*pip install 'ablate\[warp\]'"):
