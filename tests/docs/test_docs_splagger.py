@@ -124,7 +124,7 @@ def test_the_other_options_are_all_the_others_with_their_defaults():
 
 
 def test_the_worlds_are_the_registered_ones_with_their_options():
-    rows = table("id", "observation")
+    rows = table("id", "observation", "actions")
     assert {code(row[0])[0] for row in rows} == {one for one in registry.specs() if one.startswith("memory/")}
     for name, size, actions, length, options in rows:
         spec = registry.find(code(name)[0])
@@ -135,9 +135,25 @@ def test_the_worlds_are_the_registered_ones_with_their_options():
         assert length == (f"up to {env.max_episode_steps}" if env.trial_steps is None else str(env.trial_steps)), name
 
 
+def test_the_locomotion_tasks_are_the_registered_ones_with_their_options():
+    rows = table("id", "observation", "torques")
+    assert {code(row[0])[0] for row in rows} == {one for one in registry.specs() if one.startswith("locomotion/")}
+    for name, size, actions, length, _, options in rows:
+        spec = registry.find(code(name)[0])
+        assert settings(options) == dataclasses.asdict(spec.options()), name
+        env = registry.make(spec.id, num_envs=1, seeds=[0])
+        assert (env.observation_space.shape, env.action_space.shape) == ((int(size),), (int(actions),)), name
+        assert env.max_episode_steps == int(length), name
+    seconds = {code(row[0])[0]: row[3] for row in table("id", "a step pays")}
+    assert seconds.keys() == {code(row[0])[0] for row in rows}
+    for name, cell in seconds.items():
+        step_seconds = registry.make(name, num_envs=1, seeds=[0]).unwrapped.step_seconds
+        assert cell == f"{step_seconds:g} s", name
+
+
 def test_random_and_perfect_returns_are_the_declared_ranges():
     rows = table("id", "random")
-    assert len(rows) == len(table("id", "observation"))
+    assert len(rows) == len(table("id", "observation", "actions"))
     for name, floor, _, ceiling in rows:
         assert (float(floor), float(ceiling.split(",")[0])) == registry.find(code(name)[0]).score_range, name
 
