@@ -47,6 +47,8 @@ _OBJECT_NOISE = (0.1, 0.1, 0.02)
 _GAP = 0.005
 _FORCE_CHANCE = (log(0.001), log(0.1))
 _FORCE_KEPT = 0.99 ** (_STEP / 0.08)
+_CONTACTS = {1: 48, 2: 112}
+"""Room for contacts by the number of robots: random play reaches 18 and 50."""
 _POSE = 7
 """Numbers that make a pose of object or goal: position, rotation, and side where there are two."""
 
@@ -109,7 +111,7 @@ class ArmHand(SimEnv):
         return torch.zeros(tips.shape[:-1], dtype=torch.bool, device=tips.device)
 
     def _scene(self) -> Scene:
-        return Scene(scene_mjcf(self.robots, self.goal_shape))
+        return Scene(scene_mjcf(self.robots, self.goal_shape), contacts=_CONTACTS[len(self.robots)])
 
     def _draw(self) -> torch.Tensor:
         return self._streams.uniform(self.num_envs, 2 * _POSE + 2 * len(self._home) + 1)
