@@ -77,6 +77,7 @@ class WarpSim:
         self._fresh_after_step = needs_refresh(sensed)
         self._whole_stages = needs_whole_stages(model.mj, sensed)
         self._like = mujoco.MjData(model.mj)
+        self._shown: tuple[Any, Any] | None = None
         self._expanded: dict[str, torch.Tensor] = {}
         self._constants = 0
         self._recordings: dict[str, Any] = {}
@@ -146,16 +147,16 @@ class WarpSim:
     def world(self, index: int) -> tuple[Any, Any]:
         """One world's model and data; see ``Sim.world``."""
         mujoco = require("mujoco", extra="mujoco", purpose="rendering")
-        model = copy.copy(self.model.mj)
+        if self._shown is None:
+            model = copy.copy(self.model.mj)
+            self._shown = (model, mujoco.MjData(model))
+        model, data = self._shown
         for name, values in self._expanded.items():
-            owner, attribute = _owner(model, name)
-            np.asarray(getattr(owner, attribute)).flat[:] = values[index].cpu().numpy().flat
-        data = mujoco.MjData(model)
+            _assign(*_owner(model, name), values[index])
         for name in STATE:
-            value = self._state(name)[index].cpu().numpy()
-            setattr(data, name, value.item() if value.ndim == 0 else value.reshape(np.shape(getattr(data, name))))
+            _assign(data, name, self._state(name)[index])
         mujoco.mj_forward(model, data)
-        return model, data
+        return self._shown
 
     def close(self) -> None:
         """Let go of the worlds and of what was recorded over them."""
@@ -245,3 +246,8 @@ def _owner(model: Any, field: str) -> tuple[Any, str]:
 def _indexed(device: torch.device) -> torch.device:
     """Warp does not know a CUDA device without a number."""
     return torch.device("cuda", torch.cuda.current_device()) if str(device) == "cuda" else device
+
+
+def _assign(owner: Any, attribute: str, values: torch.Tensor) -> None:
+    """Give a field of MuJoCo's structures new values: its arrays stay in place, its numbers are replaced."""
+    setattr(owner, attribute, values.cpu().numpy() if values.ndim else values.item())

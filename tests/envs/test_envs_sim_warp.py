@@ -133,13 +133,17 @@ PILE = """<worldbody><body pos="5 0 .09"><freejoint/><geom type="sphere" size=".
 def test_one_world_as_mujoco_sees_it() -> None:
     sim = warp_sim(3)
     sim.expand("body_mass")[2, 1] = 5
+    sim.expand("opt.gravity")[2] = 0
+    sim.expand("opt.timestep")[2] = 0.02
     drop(sim, torch.tensor([0.3, 0.4, 0.5]))
     sim.step(2)
     model, data = sim.world(2)
-    assert model.body_mass[1] == 5 and sim.model.mj.body_mass[1] != 5
+    assert not model.opt.gravity.any() and model.body_mass[1] == 5 and sim.model.mj.body_mass[1] != 5
     assert data.qpos == pytest.approx(sim.views["qpos"][2].numpy())
     assert data.site_xpos[0] == pytest.approx(sim.views["site_xpos"][2, 0].numpy(), abs=1e-6)
-    assert data.time == pytest.approx(0.02)
+    assert data.time == pytest.approx(0.04) and model.opt.timestep == pytest.approx(0.02)
+    assert sim.world(0) == (model, data)  # the same two objects
+    assert model.body_mass[1] == pytest.approx(sim.model.mj.body_mass[1]) and model.opt.gravity[2] != 0
 
 
 def test_room_follows_from_the_scene() -> None:
