@@ -13,16 +13,21 @@ from reports.notation import FIGURE_SPACE, POINT_SPACE, compact, plural
 from reports.probe_plots import probe_columns
 from reports.profiles import profile_names
 from reports.ranking import may_rank
+from reports.retuned import Retuned
+from reports.retuned_plots import retuned_words
 from reports.verdicts import Conclusion, verdict_text
 
 _MOST = 12
 """Items that a text lists; beyond, it counts them."""
 
 
-def alternatives(conclusion: Conclusion, names: Sequence[str]) -> dict[str, str]:
+def alternatives(conclusion: Conclusion, names: Sequence[str], retuned: Retuned | None = None) -> dict[str, str]:
     """Figure name -> what it shows; the figures are those of ``reports.assemble``."""
     plain = str.maketrans({FIGURE_SPACE: "", POINT_SPACE: ""})
-    return {name: " ".join(_WORDS[name](conclusion).translate(plain).split()) for name in names}
+    said = {name: _WORDS[name](conclusion) for name in names if name in _WORDS}
+    if retuned is not None:
+        said["retuned"] = retuned_words(retuned)
+    return {name: " ".join(said[name].translate(plain).split()) for name in names}
 
 
 def _listed(items: Sequence[str]) -> str:

@@ -40,6 +40,7 @@ from reports.prose import banners, design_table
 from reports.rank_plots import rank_intervals_plot
 from reports.ranking import heterogeneity_table, ranking_table
 from reports.retuned import Retuned, changed_verdicts, edges, retuned_table, tuning_table
+from reports.retuned_plots import retuned_effects
 from reports.robustness_tables import agreement_table, robustness_table
 from reports.scores import load
 from reports.secondary import secondary_table
@@ -96,7 +97,7 @@ def build(manifest_path: Path, out_dir: Path) -> ReportPaths:
     scores_csv = to_csv(_scores(conclusion, retuned))
     digest = hashlib.sha256(scores_csv.encode()).hexdigest()
     with ThreadPoolExecutor(1) as pool:  # Typst works outside the interpreter's lock
-        figures, pngs = _write_figures(conclusion, out_dir / "figures", pool)
+        figures, pngs = _write_figures(conclusion, retuned, out_dir / "figures", pool)
         pages = {path.stem: ("/" + path.relative_to(out_dir).as_posix(), count) for path, count in figures.items()}
         shown = content(conclusion, pages, tables, scores_csv, digest, retuned)
         bands_csv = to_csv(band_records(conclusion.table, 1 - conclusion.alpha))
@@ -179,11 +180,12 @@ def _write_tables(tables: dict[str, Table], data: dict[str, str], folder: Path) 
     return tuple(written)
 
 
-def _drawers(conclusion: Conclusion) -> dict[str, Callable[[], list[Figure]]]:
+def _drawers(conclusion: Conclusion, retuned: Retuned | None = None) -> dict[str, Callable[[], list[Figure]]]:
     """Figure name -> what draws its pages, in the order of the report."""
     tasks = range(len(conclusion.table.manifest.tasks))
     return {
         "forest": lambda: [forest(conclusion)] if conclusion.contrasts else [],
+        "retuned": lambda: retuned_effects(retuned) if retuned else [],
         "heatmap": lambda: heat_map(conclusion),
         "ranks": lambda: rank_intervals_plot(conclusion),
         "strips": lambda: strips(conclusion),
@@ -198,7 +200,7 @@ def _drawers(conclusion: Conclusion) -> dict[str, Callable[[], list[Figure]]]:
 
 
 def _write_figures(
-    conclusion: Conclusion, folder: Path, pool: Executor
+    conclusion: Conclusion, retuned: Retuned | None, folder: Path, pool: Executor
 ) -> tuple[dict[Path, int], list[Future[list[Path]]]]:
     """Draw and save every figure. Figures of an earlier report are removed first.
 
@@ -210,7 +212,7 @@ def _write_figures(
     figures: dict[Path, int] = {}
     pngs: list[Future[list[Path]]] = []
     with styled():
-        for name, draw in _drawers(conclusion).items():
+        for name, draw in _drawers(conclusion, retuned).items():
             if pages := draw():
                 path = save(pages, folder / f"{name}.pdf")
                 figures[path] = len(pages)

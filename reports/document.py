@@ -61,7 +61,7 @@ def content(
     long = [heading("One sentence per change"), {"kind": "findings", "items": findings}]
     blocks = [
         *_main(conclusion, figures, tables),
-        *(_retuned(retuned, tables) if retuned else []),
+        *(_retuned(retuned, figures, tables) if retuned else []),
         *_tasks(conclusion, figures, tables),
         *_across_tasks(conclusion, figures, tables),
         *_ranking(conclusion, figures, tables),
@@ -86,7 +86,7 @@ def content(
         "blocks": blocks,
     }
     clean: Block = _drawable(found)
-    return clean | {"scores": scores_csv, "alternatives": alternatives(conclusion, list(figures))}
+    return clean | {"scores": scores_csv, "alternatives": alternatives(conclusion, list(figures), retuned)}
 
 
 def _by_verdict(conclusion: Conclusion) -> list[tuple[str, str]]:
@@ -199,10 +199,15 @@ def _any_flips(conclusion: Conclusion) -> bool:
     return any(row.flips(conclusion.alpha) for row in conclusion.contrasts)
 
 
-def _retuned(retuned: Retuned, tables: Mapping[str, Table]) -> list[Block]:
+def _retuned(retuned: Retuned, figures: Figures, tables: Mapping[str, Table]) -> list[Block]:
+    caption = (
+        "Every effect as it is (open dots) and with each arm's own chosen value against the retuned baseline (filled). "
+        f"Bars are {1 - retuned.as_is.alpha:.0%} intervals for one contrast."
+    )
     return [
         heading("Retuned"),
         *text(*retuned_sentences(retuned)),
+        *_figure_blocks(figures, "retuned", caption),
         *table_block(tables["retuned"]),
         *table_block(tables["tuning"]),
     ]

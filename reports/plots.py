@@ -79,7 +79,7 @@ def _places(rows: Sequence[Contrast]) -> list[float]:
     return [i + (0.5 if row.role == "control" and _gap(rows) else 0.0) for i, row in enumerate(rows)]
 
 
-def _ends(conclusion: Conclusion, row: Contrast) -> tuple[float, Interval, Interval | None, float] | None:
+def effect_ends(conclusion: Conclusion, row: Contrast) -> tuple[float, Interval, Interval | None, float] | None:
     """Estimate, interval, wide interval and standard error in the figure's unit."""
     found = row.numbers
     if row.effect is None or found.difference is None or found.difference_interval is None:
@@ -92,7 +92,7 @@ def _ends(conclusion: Conclusion, row: Contrast) -> tuple[float, Interval, Inter
 
 def _limits(conclusion: Conclusion, rows: Sequence[Contrast], scale: float) -> tuple[float, float]:
     """Room for every 95 % interval unless one dwarfs the rest; longer ones get an arrow."""
-    drawn = [ends for row in rows if (ends := _ends(conclusion, row))]
+    drawn = [ends for row in rows if (ends := effect_ends(conclusion, row))]
     if not drawn:
         return -1.0, 1.0
     values = np.array([value for value, *_ in drawn])
@@ -113,7 +113,7 @@ def _forest_row(axes: Axes, conclusion: Conclusion, row: Contrast, y: float, sca
     axes.text(-0.76, y - shift, label(row.variant.name, NAME), transform=beside, va="center", clip_on=False)
     if shift:
         axes.text(-0.76, y + 0.2, label(delta, 44), transform=beside, va="center", color=GREY, fontsize=5.6)
-    ends = _ends(conclusion, row)
+    ends = effect_ends(conclusion, row)
     verdict = verdict_text(replace(row, provisional=False), conclusion.table.manifest.primary.margin)
     axes.text(
         1.9,

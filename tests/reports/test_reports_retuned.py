@@ -11,8 +11,10 @@ from reports.assemble import all_tables
 from reports.document import content
 from reports.manifest import read
 from reports.retuned import Retuned, changed_verdicts, edges, retuned_sentences, retuned_table, tuning_table
+from reports.retuned_plots import retuned_effects, retuned_words
 from reports.scores import load
 from reports.stats import holm
+from reports.style import styled
 from reports.tune import retuned_manifest
 from reports.verdicts import conclude
 
@@ -156,6 +158,7 @@ def test_the_report_has_the_section_the_files_and_the_warnings(tmp_path):
     assert built.pdf.read_bytes().startswith(b"%PDF")
     names = {path.name for path in built.tables}
     assert {"retuned.csv", "retuned.tex", "tuning.csv", "tuning.tex"} <= names
+    assert {"retuned.pdf", "retuned.png"} <= {path.name for path in built.figures}
     shown = content(built.conclusion, {}, _tables(built), "", "", built.retuned)
     headings = [block["text"] for block in shown["blocks"] if block["kind"] == "heading"]
     assert headings[:2] == ["Main result", "Retuned"]
@@ -198,3 +201,23 @@ def test_nothing_retuned_yet_and_several_tasks_still_report(tmp_path, tasks):
         assert "divided by the range its environment declares" in retuned_sentences(found)[0]
     tables = all_tables(found.as_is) | {one.name: one for one in (retuned_table(found), tuning_table(found))}
     assert content(found.as_is, {}, tables, "", "", found)["blocks"]
+
+
+def test_the_figure_draws_every_effect_twice(tmp_path):
+    found = both(tuned_study(tmp_path, points=5, probes=False))
+    with styled():
+        (axes,) = retuned_effects(found)[0].axes
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    bars = [line for line in axes.lines if line.get_marker() == "None" and len(line.get_xdata()) == 2]
+    wanted = [100 * row.effect for pair in found.pairs for row in pair]
+    assert [float(dot.get_xdata()[0]) for dot in dots] == pytest.approx(wanted)
+    assert [dot.get_markerfacecolor() == "white" for dot in dots] == [True, False] * len(found.pairs)
+    ends = [row.numbers.percent.interval for pair in found.pairs for row in pair]
+    spans = {(round(float(bar.get_xdata()[0]), 6), round(float(bar.get_xdata()[1]), 6)) for bar in bars}
+    assert {(round(100 * one.low, 6), round(100 * one.high, 6)) for one in ends} <= spans
+    assert all(name in retuned_words(found) for name in ("Hurt", "Shared", "Same", "PPO"))
+
+
+def test_without_a_retuned_effect_there_is_no_figure(tmp_path):
+    found = both(tuned_study(tmp_path, chosen=dict.fromkeys(CHOSEN), points=5, probes=False))
+    assert retuned_effects(found) == []
