@@ -1,11 +1,10 @@
 """The GPU back-end on Warp's CPU device."""
 
 import sys
-from collections.abc import Iterator
 
 import pytest
 import torch
-from warp_worlds import FLOOR, SENSED, WarpHinge, batch_sim, drop, everywhere, warp_sim
+from warp_worlds import FLOOR, SENSED, WarpHinge, batch_sim, drop, everywhere, on_device, warp_sim
 
 import envs.sim.env
 from envs.sim.env import SimEnv
@@ -20,12 +19,8 @@ from envs.testing import check_vector_env
 
 
 @pytest.fixture
-def on_warp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    def make(scene: Scene, *, sensed: tuple[str, ...], num_worlds: int, device: torch.device) -> Sim:
-        return WarpSim(Model(scene), sensed=sensed, num_worlds=num_worlds, device=device)
-
-    monkeypatch.setattr(envs.sim.env, "make_sim", make)
-    return
+def on_warp(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(envs.sim.env, "make_sim", on_device)
 
 
 @pytest.mark.usefixtures("on_warp")

@@ -51,3 +51,8 @@ class WarpHinge(Hinge):
 
     def _scene(self) -> Scene:
         return FLOOR
+
+
+def on_device(scene: Scene, *, sensed: Sequence[str], num_worlds: int, device: torch.device) -> WarpSim:
+    """What ``make_sim`` does on a GPU."""
+    return WarpSim(Model(scene), sensed=sensed, num_worlds=num_worlds, device=device)
