@@ -24,15 +24,23 @@ def build_trainer(spec: Json, watch: Watch | None = None) -> Trainer:
     task, device = spec["task"], spec["device"]
     options = config_from_plain(env_registry.find(task["env"]).options, task["options"])
 
+    made: list[VectorEnv] = []
+
     def make_env(num_envs: int, seeds: Sequence[int]) -> VectorEnv:
         env = env_registry.make(task["env"], num_envs=num_envs, seeds=seeds, device=device, options=options)
+        made.append(env)
         return env if watch is None else watch(env)
 
-    trainer: Trainer = algorithm.load_trainer()(
-        config_from_plain(algorithm.config, spec["config"]),
-        make_env,
-        num_envs=task["num_envs"],
-        seeds=spec["seeds"],
-        device=device,
-    )
+    try:
+        trainer: Trainer = algorithm.load_trainer()(
+            config_from_plain(algorithm.config, spec["config"]),
+            make_env,
+            num_envs=task["num_envs"],
+            seeds=spec["seeds"],
+            device=device,
+        )
+    except BaseException:
+        for env in made:  # nobody else knows them; some are processes
+            env.close()
+        raise
     return trainer

@@ -250,6 +250,12 @@ def raises(num_envs, seed, device):
     raise KeyError("assets")
 
 
+def once(num_envs, seed, device, mark):
+    """Only the first of all simulators can be built."""
+    pathlib.Path(mark).open("x").close()
+    return Rail(num_envs, seed, device)
+
+
 def nothing(num_envs, seed, device):
     return object()
 
