@@ -8,6 +8,7 @@ from ablate.schema import Budget, Metrics, StudyFile
 from ablate.tree import Path
 from ablate.variants import BASELINE, Draft
 from envs import registry as env_registry
+from envs.spec import TaskFacts
 
 if TYPE_CHECKING:
     from ablate.study import Task
@@ -49,9 +50,7 @@ def check_fit(drafts: Sequence[Draft], task: "Task", problems: Problems) -> None
     inherited: set[tuple[str, str]] = set()
     facts = env_registry.find(task.env).facts(task.num_envs, task.options)
     for draft in drafts:
-        found: Callable[[env_registry.TaskFacts], list[tuple[str, str]]] | None = getattr(
-            draft.variant.config, "problems", None
-        )
+        found: Callable[[TaskFacts], list[tuple[str, str]]] | None = getattr(draft.variant.config, "problems", None)
         here = found(facts) if found is not None else []
         for field, sentence in here:
             if (field, sentence) in inherited:

@@ -33,6 +33,7 @@ from ablate.tuning import Tune, resolved_tune, tuned_drafts
 from ablate.variants import Draft, baseline_draft, control_drafts, distinct, shared_fields
 from algorithms import registry as algorithm_registry
 from envs import registry as env_registry
+from envs.spec import UnknownEnvError
 
 if TYPE_CHECKING:
     from ablate.study import Arm, Task
@@ -218,7 +219,7 @@ def _tasks(section: Mapping[int, TaskEntry] | None, problems: Problems) -> "dict
         path: Path = ("tasks", index)
         try:
             spec = env_registry.find(entry.env)
-        except env_registry.UnknownEnvError as error:
+        except UnknownEnvError as error:
             problems.add((*path, "env"), str(error))
             continue
         plain = laid_over(defaults(spec.options), entry.options)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 
-from envs.registry import EnvSpec, UnknownEnvError
+from envs.spec import EnvSpec, UnknownEnvError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

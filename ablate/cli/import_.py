@@ -12,6 +12,7 @@ from ablate.problems import rendered
 from ablate.yaml_lines import YamlProblems, read
 from algorithms import registry as algorithm_registry
 from envs import registry as env_registry
+from envs.spec import UnknownEnvError
 
 
 @click.command()
@@ -29,7 +30,7 @@ def command(plan: Path, output: Path | None, algorithm: str, env: str, force: bo
     try:
         algorithm_registry.find(algorithm)
         env_registry.find(env)
-    except (algorithm_registry.UnknownAlgorithmError, env_registry.UnknownEnvError) as error:
+    except (algorithm_registry.UnknownAlgorithmError, UnknownEnvError) as error:
         raise UsageError(str(error)) from None
     try:
         text = read(plan)

@@ -12,6 +12,7 @@ from ablate.errors import UsageError
 from ablate.overrides import Override, parsed
 from ablate.store import CellDir, Json, Store
 from envs import registry as env_registry
+from envs.spec import UnknownEnvError
 
 if TYPE_CHECKING:
     from ablate.filming import Film
@@ -125,7 +126,7 @@ def _task_options(env_id: str, texts: tuple[str, ...]) -> Any:
     """
     try:
         spec = env_registry.find(env_id)
-    except env_registry.UnknownEnvError as error:
+    except UnknownEnvError as error:
         raise UsageError(str(error)) from None
     plain = {}
     for text in texts:

@@ -1,7 +1,7 @@
 """PPO: the core every policy-gradient trainer here stands on, and a control of its own."""
 
+from algorithms.algorithm import Algorithm
 from algorithms.ppo.config import PPOConfig, PPOFixedMinibatchConfig
-from algorithms.registry import Algorithm
 
 _SOURCES = ("algorithms.ppo", "algorithms.component", "envs.streams", "envs.vector")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import Discriminator
 
-from envs.registry import TaskFacts
+from envs.spec import TaskFacts
 
 PositiveInt = Annotated[int, Ge(1)]
 Hidden = Annotated[tuple[PositiveInt, ...], MinLen(1)]

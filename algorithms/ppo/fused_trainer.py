@@ -14,7 +14,7 @@ from algorithms.ppo.allocator import keep_freed_memory
 from algorithms.ppo.matmul import choose_matmul
 from algorithms.trainer import MakeEnv, Metrics
 from envs.curriculum import follow_curriculum
-from envs.registry import TaskFacts
+from envs.spec import TaskFacts
 from envs.streams import stream_seed
 from envs.vector import VectorEnv
 

@@ -1,6 +1,6 @@
 """SAPG: split and aggregate policy gradients (Singla, Agarwal, Pathak; ICML 2024)."""
 
-from algorithms.registry import Algorithm
+from algorithms.algorithm import Algorithm
 from algorithms.sapg.config import SAPGConfig
 from algorithms.sapg.presets import PRESETS
 

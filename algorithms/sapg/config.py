@@ -13,7 +13,7 @@ from algorithms.ppo.config import PositiveInt, PPOConfig
 from algorithms.sapg.aggregation import Aggregation, LeaderFollower
 from algorithms.sapg.conditioning import Conditioning, Latents
 from algorithms.sapg.entropy import Entropy, Ladder
-from envs.registry import TaskFacts
+from envs.spec import TaskFacts
 
 
 def _num_policies_violation(value: Any, config: "SAPGConfig", measured: Measured) -> str | None:

@@ -1,6 +1,6 @@
 """SplAgger: split aggregation for meta-RL (Beck et al.; RLC 2024), and its relatives."""
 
-from algorithms.registry import Algorithm
+from algorithms.algorithm import Algorithm
 from algorithms.splagger.config import SplAggerConfig
 from algorithms.splagger.presets import PRESETS
 

@@ -16,7 +16,7 @@ from algorithms.splagger.latent import Deterministic, Latent
 from algorithms.splagger.split import FixedSplit, Split
 
 if TYPE_CHECKING:
-    from envs.registry import TaskFacts
+    from envs.spec import TaskFacts
 
 PositiveInt = Annotated[int, Ge(1)]
 Unit = Annotated[float, Ge(0), Le(1)]

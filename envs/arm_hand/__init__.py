@@ -1,7 +1,7 @@
 """A seven-joint arm that carries a sixteen-joint hand and moves cuboids: AllegroKuka's tasks on MuJoCo."""
 
 from envs.arm_hand.options import ArmHandOptions, RegraspOptions, ReorientOptions, ThrowOptions, TwoArmsOptions
-from envs.registry import EnvSpec
+from envs.spec import EnvSpec
 
 
 def _longest(options: ArmHandOptions) -> int:

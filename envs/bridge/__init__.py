@@ -1,7 +1,7 @@
 """Simulators in another Python interpreter, stepped through shared memory: the family ``bridge:``. Imports no torch."""
 
 from envs.bridge.options import BridgeOptions, source_files
-from envs.registry import EnvSpec
+from envs.spec import EnvSpec
 
 SPECS = (
     EnvSpec(

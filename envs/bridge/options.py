@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Gt
 
-from envs.registry import UnknownEnvError
+from envs.spec import UnknownEnvError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,7 @@
 """Dexterous hands that turn a cube, on MuJoCo."""
 
 from envs.hand.options import InHandOptions, ReorientOptions, ShadowReorientOptions
-from envs.registry import EnvSpec
+from envs.spec import EnvSpec
 
 _SOURCES = ("envs.hand.allegro", "envs.hand.reorient")
 _SHADOW_SOURCES = ("envs.hand.shadow", "envs.hand.shadow_reorient")

@@ -2,7 +2,7 @@
 
 from envs.bridge.options import source_files
 from envs.isaacgym.options import IsaacGymOptions
-from envs.registry import EnvSpec
+from envs.spec import EnvSpec
 
 SPECS = (
     EnvSpec(

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from envs.registry import UnknownEnvError
+from envs.spec import UnknownEnvError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ An episode ends with its horizon, and the trial with its last episode: that is `
 from typing import Any
 
 from envs.locomotion.options import AntDirOptions, CheetahDirOptions, CheetahVelOptions, WalkerParamsOptions
-from envs.registry import EnvSpec
+from envs.spec import EnvSpec
 
 
 def _spec(name: str, entry: str, options: type, summary: str) -> EnvSpec:

@@ -1,7 +1,7 @@
 """Point mazes: continuous navigation in the plane, cheap enough for thousands of copies on one core."""
 
 from envs.maze.options import CrossroadsOptions, DeceptiveOptions, OpenOptions, PointOptions
-from envs.registry import EnvSpec
+from envs.spec import EnvSpec
 
 _METRICS = ("success", "trap", "coverage")
 _SOURCES = ("envs.maze", "envs.batched", "envs.streams")

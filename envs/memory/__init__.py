@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from envs.memory.options import GridNaviOptions, MCLSOptions, PlanningOptions, TMazeOptions
-from envs.registry import EnvSpec
+from envs.spec import EnvSpec
 
 
 def _spec(

@@ -16,9 +16,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Discriminator
 
+from algorithms.algorithm import Algorithm
 from algorithms.component import Component
-from algorithms.registry import Algorithm
-from envs.registry import EnvSpec
+from envs.spec import EnvSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

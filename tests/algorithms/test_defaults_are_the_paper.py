@@ -14,7 +14,7 @@ from algorithms.sapg.config import SAPGConfig
 from algorithms.sapg.presets import PRESETS
 from algorithms.sapg.trainer import SAPGTrainer
 from algorithms.splagger.config import SplAggerConfig
-from envs.registry import TaskFacts
+from envs.spec import TaskFacts
 
 # Table 4, AllegroHand; the baseline PPO has the same.
 ALLEGRO_HAND = {

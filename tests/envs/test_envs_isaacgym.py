@@ -18,7 +18,7 @@ from envs.bridge.errors import BridgeError, InterpreterError, WorkerDiedError
 from envs.isaacgym import env as near_side
 from envs.isaacgym.options import IsaacGymOptions
 from envs.isaacgym.tasks import TASKS
-from envs.registry import UnknownEnvError
+from envs.spec import UnknownEnvError
 from envs.testing import check_episodes, check_shapes, play, random_actions
 
 STANDIN = Path(__file__).parent / "isaacgym_standin"

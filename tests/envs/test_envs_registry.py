@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from envs import registry
-from envs.registry import EnvSpec, TaskFacts, UnknownEnvError
 from envs.seed_stack import SeedStack
+from envs.spec import EnvSpec, TaskFacts, UnknownEnvError
 
 
 @pytest.mark.parametrize(

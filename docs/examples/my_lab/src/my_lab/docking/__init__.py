@@ -5,7 +5,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
-from envs.registry import EnvSpec
+from envs.spec import EnvSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,6 @@
 """Registers the algorithm ``es``. Imports no torch: the trainer is named as text, for the process that trains."""
 
-from algorithms.registry import Algorithm
+from algorithms.algorithm import Algorithm
 from my_lab.es.config import ESConfig
 
 ALGORITHM = Algorithm(

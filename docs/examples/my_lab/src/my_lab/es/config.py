@@ -7,7 +7,7 @@ from annotated_types import Ge, Gt, MultipleOf
 from pydantic import Discriminator
 
 from algorithms.component import Component, Measured
-from envs.registry import TaskFacts
+from envs.spec import TaskFacts
 
 if TYPE_CHECKING:
     import torch

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from algorithms.ppo.evaluation import play_episodes
 from algorithms.trainer import MakeEnv, Metrics
-from envs.registry import TaskFacts
+from envs.spec import TaskFacts
 from envs.streams import Streams, stream_seed
 from my_lab.es.config import ESConfig
 
