@@ -4,6 +4,7 @@
 """
 
 import time
+from pathlib import Path
 
 BATCHES = 64
 """Different actions, drawn before the clock starts."""
@@ -105,7 +106,15 @@ class Gymnasium(Contender):
         self.env.step(self.actions[index % BATCHES])
 
     def children_cpu(self):
-        return sum(sum(child.cpu_times()[:2]) for child in self.children)
+        return sum(on_cpu(child) for child in self.children)
+
+
+def on_cpu(process):
+    """CPU seconds of a process so far. A step of one copy is far shorter than the 10 ms that psutil counts in."""
+    tasks = Path(f"/proc/{process.pid}/task")
+    if not Path("/proc/self/schedstat").exists():
+        return sum(process.cpu_times()[:2])
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()) * 1e-9
 
 
 class EnvPool(Contender):

@@ -85,25 +85,24 @@ class WarpSim:
         self._records = self._device.is_cpu or self._wp.is_mempool_enabled(self._device)
         self._streams: dict[int, Any] = {}
         self._unhealthy = torch.zeros(num_worlds, dtype=torch.bool, device=self.device)
-        self._overflow = self._wp.to_torch(self._data.overflow)
+        self._overflow, self._masked = self._wp.to_torch(self._data.overflow), self._wp.to_torch(self._mask)
+        self._moving = [self._state(name) for name in ("qpos", "qvel", "qacc")]
         self._watch = OverflowWatch(
             self._mjw.OverflowType, f"{contacts} contacts and {constraints} constraint rows", self.device
         )
         self.views: Mapping[str, torch.Tensor] = {
-            name: self._tensor(getattr(self._data, name), np.shape(getattr(self._like, name)))
-            for name in dict.fromkeys((*WRITABLE, *sensed))
+            name: self._state(name) for name in dict.fromkeys((*WRITABLE, *sensed))
         }
 
     def step(self, substeps: int) -> None:
         """Advance every world; see ``Sim.step``."""
         self._launch(f"step {substeps}", lambda: self._step(substeps))
-        moving = (self._state("qpos"), self._state("qvel"), self._state("qacc"))
-        sound = torch.stack([(values.abs() < LARGEST).all(-1) for values in moving]).all(0)  # NaN is not less either
+        sound = torch.stack([(values.abs() < LARGEST).all(-1) for values in self._moving]).all(0)  # NaN is not less
         self._unhealthy = ~sound | self._watch.look(self._overflow)
 
     def reset(self, mask: torch.Tensor) -> None:
         """Put worlds into the initial state; see ``Sim.reset``."""
-        self._wp.to_torch(self._mask).copy_(mask)
+        self._masked.copy_(mask)
         self._launch("reset", lambda: self._mjw.reset_data(self._model, self._data, reset=self._mask))
 
     def forward(self, mask: torch.Tensor) -> None:
