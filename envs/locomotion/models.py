@@ -6,6 +6,8 @@ and VariBAD used. What differs:
 * ``half_cheetah.xml`` reaches its 14 kg by a compiler attribute that MuJoCo is about to drop; here the density does it.
 * ``ant.xml`` gets an acceleration sensor that nobody reads: without a sensor of that kind MuJoCo >= 2 leaves
   ``cfrc_ext`` at 0, and the contact cost with it.
+* ``ant.xml`` puts a margin of 10 mm around every geom, the floor included. A contact's margin was the larger of the
+  two until MuJoCo 3.5 made it their sum; without the floor's it is 10 mm again.
 * ``walker2d.xml`` has a time step of 2 ms; the file that comes with the random-parameter Walker has 4, and is the same
   otherwise. (Gymnasium's ``walker2d_v5.xml`` has another friction of the right foot and is not used.)
 
@@ -35,6 +37,7 @@ def cheetah() -> Scene:
 def ant() -> Scene:
     """The four-legged ant: a free body with 8 motors."""
     root = _shipped("ant.xml")
+    _part(root, "worldbody/geom[@name='floor']").set("margin", "0")
     sensors = ElementTree.SubElement(root, "sensor")
     ElementTree.SubElement(sensors, "framelinacc", name="acceleration", objtype="body", objname="torso")
     return _scene(root)

@@ -67,8 +67,8 @@ CASES = {
     "cheetah_dir": ("cheetah_dir", CheetahDirOptions(steps=17), CheetahDirReference, 1.0),
     "cheetah_vel": ("cheetah_vel", CheetahVelOptions(steps=17), CheetahVelReference, 1.0),
     "cheetah_dir, unbounded": ("cheetah_dir", CheetahDirOptions(steps=40, actions="unbounded"), CheetahDirReference, 3),
-    "ant_dir": ("ant_dir", AntDirOptions(steps=25), AntReference, 1.0),
-    "ant_dir, radians": ("ant_dir", AntDirOptions(steps=25, angle="radians"), RadiansAntReference, 1.0),
+    "ant_dir": ("ant_dir", AntDirOptions(steps=70), AntReference, 1.0),
+    "ant_dir, radians": ("ant_dir", AntDirOptions(steps=70, angle="radians"), RadiansAntReference, 1.0),
     "walker_params": ("walker_params", WalkerParamsOptions(steps=11), WalkerReference, 1.0),
 }
 
@@ -77,12 +77,23 @@ CASES = {
 def test_observations_rewards_and_ends_are_those_of_worlds_stepped_by_hand(case):
     name, options, reference, largest = CASES[case]
     env = build(f"locomotion/{name}", 4, options, seeds=(3,))
-    actions = (Streams([1], "actions").uniform(30, 4, env.action_space.shape[0])[0] * 2 - 1) * largest
+    steps = 80 if name == "ant_dir" else 30
+    actions = (Streams([1], "actions").uniform(steps, 4, env.action_space.shape[0])[0] * 2 - 1) * largest
     if name == "ant_dir":
-        actions[:, :2] *= 0.3  # two calm ants stay on the ground, two jump off it
-    fell, timed_out = play_beside(env, reference, 4, 30, actions)
+        actions[:, :2], actions[:, 2:] = 0.3 * actions[:, :2], actions[:, 2:].sign()  # two walk, two jump too high
+    fell, timed_out = play_beside(env, reference, 4, steps, actions)
     assert (fell > 0) == (name in ("ant_dir", "walker_params"))
-    assert (timed_out > 0) == (options.steps < 30)
+    assert (timed_out > 0) == (options.steps < steps)
+
+
+def test_the_ants_contacts_have_the_margin_of_one_geom():
+    env = build("locomotion/ant_dir", 1, seeds=(0,))
+    env.reset()
+    margins = set()
+    for _ in range(20):
+        env.step(torch.zeros(1, 1, 8))
+        margins |= set(env.unwrapped.sim.world(0)[1].contact.includemargin.round(9))
+    assert margins == {0.01}
 
 
 def test_the_contact_cost_is_not_zero():
