@@ -9,6 +9,7 @@ import torch
 from envs.hand import shadow
 from envs.hand.options import ShadowReorientOptions
 from envs.hand.shadow_reorient import ShadowReorient
+from envs.hand.shadow_reorient import scene as shadow_scene
 from envs.sim.require import MissingPackageError, locate
 
 mujoco = pytest.importorskip("mujoco")
@@ -211,3 +212,27 @@ def test_random_play_stays_finite():
         assert observation.isfinite().all() and reward.isfinite().all()
         assert info["final_info"]["unhealthy"].sum() == 0
     assert env.sim.views["qvel"].abs().max() < 300
+
+
+@pytest.mark.slow
+def test_both_back_ends_move_hand_and_cube_alike():
+    pytest.importorskip("mujoco_warp")
+    from warp_worlds import batch_sim, everywhere, warp_sim  # its settings of Warp are for slow tests only
+
+    scene = shadow_scene(ShadowReorientOptions())
+    sims = [make(4, scene, ShadowReorient.sensed) for make in (batch_sim, warp_sim)]
+    ranges = torch.tensor(sims[0].model.mj.actuator_ctrlrange)
+    for sim in sims:
+        sim.reset(everywhere(sim))
+        sim.views["qvel"][:, 27:30] = torch.linspace(-1, 1, 12).view(4, 3).to(sim.views["qvel"].dtype)
+        sim.forward(everywhere(sim))
+    targets = torch.rand(4, 20, generator=torch.Generator().manual_seed(0)).double()
+    targets = ranges[:, 0] + (ranges[:, 1] - ranges[:, 0]) * targets
+    for _ in range(10):  # the cube is in the air
+        for sim in sims:
+            sim.views["ctrl"].copy_(targets)
+            sim.step(1)
+    for name in ShadowReorient.sensed:
+        ours, theirs = (sim.views[name].float() for sim in sims)
+        torch.testing.assert_close(ours, theirs, atol=2e-3, rtol=1e-3, msg=lambda text, name=name: f"{name}: {text}")
+    assert sims[0].views["qvel"][:, :24].abs().max() > 1 and not sims[1].unhealthy().any()
