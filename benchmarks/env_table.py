@@ -71,7 +71,7 @@ def verdicts(contenders):
             share = ratio(ours, raw)
             verdict = "met" if share >= PHYSICS_TARGET else "missed"
             name = f"{ours['task']}, {ours['num_envs']:,} copies"
-            lines.append(f"- Target {PHYSICS_TARGET:.0%} of bare physics, {name}: {verdict}, {share:.0%}.")
+            lines.append(f"- Target {PHYSICS_TARGET:.0%} of bare physics, {name}: {verdict}, {share:.1%}.")
     for ours in find(contenders, kind="ours", world="HalfCheetah", num_envs=1024):
         for kind in ("async", "sync", "envpool"):
             rivals = find(contenders, kind=kind)
