@@ -82,7 +82,7 @@ def scene_mjcf(robots: tuple[Robot, ...], goal_shape: GoalShape) -> str:
         *(_robot(robot, number) for number, robot in enumerate(robots)),
         cuboid(OBJECT, (EDGE / 2, EDGE / 2, EDGE / 2), mass, position=OBJECT_START),
         _goal(goal_shape),
-        camera("side", position=(1.1, -1.4, 1.5) if len(robots) == 1 else (0.0, -2.6, 1.9), target=(0.0, 0.0, 0.65)),
+        camera("side", position=(0.95, -1.15, 1.35) if len(robots) == 1 else (0.0, -2.3, 1.7), target=(0.0, 0.0, 0.62)),
     ]
     return document("arm_hand", parts)
 

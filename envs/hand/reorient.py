@@ -36,6 +36,8 @@ from envs.hand.options import ReorientOptions
 from envs.sim.model import Scene
 
 _HAND_HEIGHT = 0.5
+_CONTACTS = 32
+"""Most of one world; random play reaches 21."""
 _CUBE_FORWARD = -0.01
 """Where the cube lies along the fingers: over the front of the palm, m."""
 
@@ -52,7 +54,7 @@ def scene(options: ReorientOptions) -> Scene:
         allegro.allegro(position=(0.0, 0.0, _HAND_HEIGHT), orientation=allegro.palm_up(options.palm_tilt)),
         *cube_and_goal(options, resting_place(options)),
     )
-    return Scene(world.document("hand_reorient", parts))
+    return Scene(world.document("hand_reorient", parts), contacts=_CONTACTS)
 
 
 class Reorient(InHand):

@@ -79,6 +79,7 @@ def document(
  jacobian="{jacobian}"/>
 <visual><global offwidth="1280" offheight="960"/><headlight ambient=".4 .4 .4" diffuse=".5 .5 .5"/></visual>
 <asset>
+<texture type="skybox" builtin="gradient" rgb1=".93 .95 .97" rgb2=".62 .7 .78" width="64" height="384"/>
 <texture name="dice" type="cube" builtin="flat" rgb1=".93 .89 .8" rgb2=".2 .45 .7" mark="edge" markrgb=".2 .2 .2"
  width="64" height="64"/>
 <material name="dice" texture="dice"/>
