@@ -19,6 +19,8 @@ from envs.streams import stream_seed
 from envs.vector import LazyReset, Observation
 
 _log = logging.getLogger(__name__)
+_FEW = 1 << 15
+"""Below this many numbers, choosing among all of them is faster than copying and overwriting rows."""
 _DTYPES = {"<f4": torch.float32, "<i8": torch.int64, "|u1": torch.uint8}
 
 Step = tuple[Observation, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]
@@ -112,7 +114,12 @@ class BridgeEnv:
             return
         self._count += 1
         view = self._views["actions"]
-        view.copy_(actions if self.facts.num_actions is not None else actions.clamp(-1.0, 1.0))
+        if self.facts.num_actions is not None:
+            view.copy_(actions)
+        elif actions.device == view.device:
+            torch.clamp(actions, -1.0, 1.0, out=view)
+        else:
+            view.copy_(actions.clamp(-1.0, 1.0))
         self._synchronize()
         self._worker.begin(worker.STEP, b"", self._options.step_seconds, f"step {self._count}")
 
@@ -122,8 +129,8 @@ class BridgeEnv:
             return self._cut_episodes(self._cut)
         self._worker.finish(self._options.step_seconds)
         observation = self._observation("obs", "state")
-        terminated = self._here("terminated").view(torch.bool)
-        truncated = self._here("truncated").view(torch.bool) & ~terminated
+        terminated = self._here("terminated")
+        truncated = self._here("truncated") & ~terminated
         done = terminated | truncated
         info: dict[str, Any] = {"final_info": {one: self._here(f"metric {one}") for one in self.metrics}}
         if self.facts.lazy_reset:
@@ -191,11 +198,13 @@ class BridgeEnv:
             handle = None
         order = json.dumps({"cuda_handle": handle}).encode()
         self._request(worker.MAP, order, "mapping the shared memory", self._options.start_seconds)
-        return views
+        flags = {name: views[name].view(torch.bool) for name in ("terminated", "truncated")}
+        return {**views, **flags}
 
     def _here(self, name: str) -> torch.Tensor:
         """An array of the slab on the learner's device."""
-        return self._views[name].to(self.device)
+        view = self._views[name]
+        return view if view.device == self.device else view.to(self.device)
 
     def _observation(self, policy: str, critic: str) -> Observation:
         if not self.facts.state_size:
@@ -203,12 +212,25 @@ class BridgeEnv:
         return {"policy": self._here(policy), "critic": self._here(critic)}
 
     def _final(self, done: torch.Tensor) -> Observation:
-        """What each copy stepped into: ``final_obs`` where an episode ended, else the observation. Fresh tensors."""
-        ended = done[:, None]
-        policy = torch.where(ended, self._here("final_obs"), self._here("obs"))
+        """What each copy stepped into: ``final_obs`` where an episode ended, else the observation."""
+        if self.device.type == "cpu" and not done.any():
+            return self._observation("obs", "state")
+        policy = self._mixed(done, "final_obs", "obs")
         if not self.facts.state_size:
             return policy
-        return {"policy": policy, "critic": torch.where(ended, self._here("final_state"), self._here("state"))}
+        return {"policy": policy, "critic": self._mixed(done, "final_state", "state")}
+
+    def _mixed(self, done: torch.Tensor, final: str, other: str) -> torch.Tensor:
+        """Rows of ``final`` where an episode ended, of ``other`` elsewhere."""
+        source, target = self._here(final), self._here(other)
+        if self.device.type != "cpu" or target.numel() < _FEW:
+            return torch.where(done[:, None], source, target)  # one call, and on a GPU it waits for nothing
+        # In place: fresh memory would cost more than the copy, and the worker fills these rows anew where they count.
+        rows = done.nonzero()[:, 0]
+        ended = source[rows]
+        source.copy_(target)
+        source[rows] = ended
+        return source
 
     def _synchronize(self) -> None:
         """The actions are written before the worker is told so."""

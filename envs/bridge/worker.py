@@ -92,6 +92,8 @@ JOB, MAP, RESET, STEP, SAVE, LOAD, CALL, CLOSE = b"J", b"M", b"R", b"S", b"G", b
 HELLO, DONE, ERROR, BEAT = b"H", b"K", b"E", b"B"
 FRAME = struct.Struct("<cI")
 BEAT_SECONDS = 1.0
+_CHECK_EVERY = 16
+"""Steps between two looks at all observations: one costs as much as copying them."""
 _LAZY = " (a simulator that resets lazily says so: lazy_reset = True)"
 
 
@@ -343,7 +345,7 @@ class Slab:
         return self._actions.to(self._sim_device) if self._copy_actions else self._actions
 
     def write(self, name: str, value: Any, kind: str, place: str | None = None) -> None:
-        """Copy an array that the simulator returned; ``kind`` is ``number`` or ``flag``."""
+        """Copy an array that the simulator returned; ``kind`` is ``number``, ``flag`` or ``final``."""
         view = self.views[place or name]
         shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
         if shape is None or dtype is None:
@@ -359,15 +361,23 @@ class Slab:
             value = value != 0
         if self._is_torch:
             view.copy_(value if hasattr(value, "detach") else self._torch.as_tensor(value))
+            return
+        value = value.detach().cpu().numpy() if hasattr(value, "detach") else value
+        if kind == "final":  # nobody reads the other rows, and mostly there are none
+            ended = self.views["terminated"] | self.views["truncated"]
+            if ended.any():
+                rows = ended.nonzero()[0]
+                view[rows] = value[rows]
         else:
-            view[...] = value.detach().cpu().numpy() if hasattr(value, "detach") else value
+            view[...] = value
 
     def finish_step(self) -> None:
         """Complain once about numbers that are not finite, and wait until everything is written."""
         self._steps += 1
         if self._check_finite:
-            for name in ("reward", "obs"):
-                self._check(name)
+            self._check("reward")
+            if self._steps % _CHECK_EVERY == 0:
+                self._check("obs")
         self.synchronize()
 
     def synchronize(self) -> None:
@@ -421,14 +431,15 @@ def serve(channel: Channel, descriptor: int) -> None:
         facts = facts_of(simulator)
     channel.answer(HELLO, json.dumps(facts).encode())
     slab: Any = None
+    wanted = _wanted(facts)
     try:
         while True:
             kind, payload = channel.receive()
             if kind == STEP:
-                _step(simulator, slab, facts)
+                _step(simulator, slab, wanted)
                 channel.answer(DONE)
             elif kind == RESET:
-                _reset(simulator, slab, facts)
+                _reset(simulator, slab, wanted[: 2 if facts["state_size"] else 1])
                 channel.answer(DONE)
             elif kind == MAP:
                 order = json.loads(payload.decode())
@@ -455,17 +466,17 @@ def serve(channel: Channel, descriptor: int) -> None:
             getattr(simulator, "close", lambda: None)()
 
 
-def _reset(simulator: Any, slab: Slab, facts: dict[str, Any]) -> None:
+def _reset(simulator: Any, slab: Slab, wanted: list[tuple[str, str, str]]) -> None:
     with _simulators_own("reset"):
         returned = simulator.reset()
-    _write_all(slab, returned, "reset", _wanted(facts)[: 2 if facts["state_size"] else 1])
+    _write_all(slab, returned, "reset", wanted)
     slab.synchronize()
 
 
-def _step(simulator: Any, slab: Slab, facts: dict[str, Any]) -> None:
+def _step(simulator: Any, slab: Slab, wanted: list[tuple[str, str, str]]) -> None:
     with _simulators_own("step"):
         returned = simulator.step(slab.actions())
-    _write_all(slab, returned, "step", _wanted(facts))
+    _write_all(slab, returned, "step", wanted)
     slab.finish_step()
 
 
@@ -473,8 +484,8 @@ def _wanted(facts: dict[str, Any]) -> list[tuple[str, str, str]]:
     """``(key, place in the slab, kind)`` of everything that a step must return; ``obs`` and ``state`` first."""
     kinds = ("obs", "state") if facts["state_size"] else ("obs",)
     wanted = [(name, name, "number") for name in kinds]
-    wanted += [] if facts["lazy_reset"] else [("final_" + name, "final_" + name, "number") for name in kinds]
     wanted += [("reward", "reward", "number"), ("terminated", "terminated", "flag"), ("truncated", "truncated", "flag")]
+    wanted += [] if facts["lazy_reset"] else [("final_" + name, "final_" + name, "final") for name in kinds]
     return wanted + [(name, "metric " + name, "number") for name in facts["metrics"]]
 
 

@@ -51,6 +51,19 @@ def test_every_number_of_the_simulator_arrives_unchanged():
     env.close()
 
 
+def test_large_batches_are_put_together_in_place_with_the_same_result(monkeypatch):
+    one, other = bridge("make", num_envs=40), bridge("make", num_envs=40)
+    one.reset()
+    other.reset()
+    for action in steps(one, 30):
+        monkeypatch.setattr("envs.bridge.env._FEW", 10**9)
+        wanted = one.step(action)[4]["final_obs"]
+        monkeypatch.setattr("envs.bridge.env._FEW", 0)
+        assert torch.equal(other.step(action)[4]["final_obs"], wanted)
+    one.close()
+    other.close()
+
+
 @pytest.mark.parametrize("factory", ["lazy", "asymmetric", "discrete"])
 def test_kinds_of_simulators_keep_the_contract(factory):
     options = BridgeOptions(metrics=("travel",))
