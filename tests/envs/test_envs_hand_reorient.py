@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from in_hand import PUBLISHED, actions_for
 
 from envs import registry
 from envs.hand import allegro
@@ -14,33 +15,10 @@ from envs.testing import check_vector_env
 
 pytest.importorskip("mujoco")
 
-DEFAULTS = {
-    "time_limit": 600,
-    "distance_weight": 10.0,
-    "rotation_weight": 1.0,
-    "rotation_eps": 0.1,
-    "action_weight": 0.0002,
-    "success_bonus": 250.0,
-    "success_tolerance": 0.1,
-    "fall_distance": 0.24,
-    "fall_penalty": 0.0,
-    "max_consecutive_successes": 0,
-    "relative_control": False,
-    "speed_scale": 20.0,
-    "moving_average": 1.0,
-    "position_noise": 0.01,
-    "joint_noise": 0.2,
-}
-
 
 def make(num_envs=4, seeds=(0,), **options):
     env = Reorient(num_envs=num_envs, seeds=seeds, device="cpu", options=ReorientOptions(**options))
     return env, env.reset()[0]
-
-
-def actions_for(env, seed=0):
-    shape = (env.num_seeds, env.num_envs, 16)
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
 def cube_of(env):
@@ -49,7 +27,7 @@ def cube_of(env):
 
 def test_defaults_are_the_published_ones():
     options = dataclasses.asdict(ReorientOptions())
-    assert {name: options[name] for name in DEFAULTS} == DEFAULTS
+    assert {name: options[name] for name in PUBLISHED} == PUBLISHED
     env, observation = make()
     assert observation.shape == (1, 4, 88) and env.action_space.shape == (16,)
     assert env.step_seconds == pytest.approx(1 / 30) and env.max_episode_steps == 600

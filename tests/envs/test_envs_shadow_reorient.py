@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from in_hand import PUBLISHED, actions_for
 
 from envs.hand import shadow
 from envs.hand.options import ShadowReorientOptions
@@ -18,24 +19,6 @@ try:
 except MissingPackageError as missing:
     pytest.skip(str(missing), allow_module_level=True)
 
-PUBLISHED = {
-    "time_limit": 600,
-    "distance_weight": 10.0,
-    "rotation_weight": 1.0,
-    "rotation_eps": 0.1,
-    "action_weight": 0.0002,
-    "success_bonus": 250.0,
-    "success_tolerance": 0.1,
-    "fall_distance": 0.24,
-    "fall_penalty": 0.0,
-    "max_consecutive_successes": 0,
-    "relative_control": False,
-    "speed_scale": 20.0,
-    "moving_average": 1.0,
-    "position_noise": 0.01,
-    "joint_noise": 0.2,
-    "object_size": 0.05,
-}
 GOAL = torch.tensor([0.0, -0.39, 0.56], dtype=torch.float64)
 DRIVEN = [shadow.JOINTS.index(joint) for joint in shadow.DRIVEN]
 
@@ -45,18 +28,13 @@ def make(num_envs=4, seeds=(0,), **options):
     return env, env.reset()[0]
 
 
-def actions_for(env, seed=0):
-    shape = (env.num_seeds, env.num_envs, 20)
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
-
-
 def cube_of(env):
     return env.sim.views["qpos"][:, 24:31]
 
 
 def test_defaults_are_the_published_ones():
     options = dataclasses.asdict(ShadowReorientOptions())
-    assert {name: options[name] for name in PUBLISHED} == PUBLISHED
+    assert {name: options[name] for name in PUBLISHED} == PUBLISHED and options["object_size"] == 0.05
     env, observation = make()
     assert observation.shape == (1, 4, 211) and env.action_space.shape == (20,)
     assert env.step_seconds == pytest.approx(1 / 60) and env.max_episode_steps == 600
