@@ -83,6 +83,7 @@ class SeedStack:
             ):
                 raise ValueError("the environments of one stack must agree in copies, spaces and time limit")
         self._envs = list(envs)
+        self._split: Sequence[SplitStepEnv] = envs if _all_split(envs) else ()
         self.num_seeds = len(envs)
         self.num_envs = first.num_envs
         self.device = torch.device(first.device)
@@ -102,10 +103,10 @@ class SeedStack:
     ) -> tuple[Observation, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]:
         """Advance every seed's block with its row of the actions."""
         rows = actions.unbind(0)
-        if _all_split(self._envs):
-            for env, row in zip(self._envs, rows, strict=True):
-                env.begin_step(row)
-            steps = [env.finish_step() for env in self._envs]
+        if self._split:
+            for split, row in zip(self._split, rows, strict=True):
+                split.begin_step(row)
+            steps = [split.finish_step() for split in self._split]
         else:
             steps = [env.step(row) for env, row in zip(self._envs, rows, strict=True)]
         observation, reward, terminated, truncated, infos = zip(*steps, strict=True)
