@@ -77,6 +77,23 @@ def test_an_older_python_runs_the_worker_with_its_standard_library_alone():
         assert "has neither numpy nor torch" in str(error)
 
 
+def test_a_worker_without_numpy_makes_do_with_torch(tmp_path):
+    (tmp_path / "numpy.py").write_text("raise ModuleNotFoundError('no numpy here')\n")
+    options = BridgeOptions(environment={"PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "ignore"})
+    target = f"{STANDIN.with_name('standin_torch_simulator.py')}:make"
+    env = BridgeEnv(env_id=target, num_envs=4, seed=0, device="cpu", options=options)
+    first = env.reset()[0].clone()
+    assert first.tolist() == [[0, 3], [0, 4], [0, 5], [0, 6]]
+    for step in range(1, 4):
+        observation, reward, terminated, truncated, info = env.step(torch.tensor([0, 1, 1, 0]))
+        assert reward.tolist() == [0, 1, 1, 0]
+        assert terminated.tolist() == [step == 3, False, False, False]
+        assert not truncated.any()
+    assert observation[:, 0].tolist() == [0, 3, 3, 3]
+    assert info["final_obs"][:, 0].tolist() == [3, 3, 3, 3]
+    env.close()
+
+
 def test_an_older_and_a_newer_python_play_the_same_episodes():
     """Bit for bit, checkpoints included; both see the numbers of numpy's RandomState, which never change."""
     others = other_interpreters("numpy")
