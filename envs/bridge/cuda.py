@@ -22,20 +22,22 @@ class CudaSlab:
     """
 
     def __init__(self, size: int, device: torch.device) -> None:
-        torch.zeros(1, device=device)  # makes torch's context the current one
         self._driver = worker.cuda_driver()
         self._device = device
         pointer, handle = ctypes.c_uint64(), worker.CudaHandle()
-        _check(self._driver.cuMemAlloc_v2(ctypes.byref(pointer), ctypes.c_size_t(size)), f"allocate {size} bytes")
-        self.pointer = pointer.value
-        _check(self._driver.cuIpcGetMemHandle(ctypes.byref(handle), pointer), "share memory with another process")
+        with torch.cuda.device(device):
+            torch.zeros(1, device=device)  # makes torch's context the current one
+            _check(self._driver.cuMemAlloc_v2(ctypes.byref(pointer), ctypes.c_size_t(size)), f"allocate {size} bytes")
+            self.pointer = pointer.value
+            _check(self._driver.cuIpcGetMemHandle(ctypes.byref(handle), pointer), "share memory with another process")
         self.handle = bytes(handle)
 
     def close(self) -> None:
         """Free the memory, once the other process has ended; idempotent."""
         if self.pointer:
-            torch.cuda.synchronize(self._device)
-            self._driver.cuMemFree_v2(ctypes.c_uint64(self.pointer))
+            with torch.cuda.device(self._device):
+                torch.cuda.synchronize()
+                self._driver.cuMemFree_v2(ctypes.c_uint64(self.pointer))
             self.pointer = 0
 
 

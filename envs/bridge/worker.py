@@ -140,9 +140,13 @@ def cuda_views(torch: Any, pointer: int, device: str, places: dict[str, tuple[in
 
     def view(offset: int, dtype: str, shape: Any) -> Any:
         described = {"shape": shape, "typestr": dtype, "data": (pointer + offset, False), "version": 2}
-        return torch.as_tensor(type("_Memory", (), {"__cuda_array_interface__": described})(), device=device)
+        found = torch.as_tensor(type("_Memory", (), {"__cuda_array_interface__": described})(), device=device)
+        if found.data_ptr() != pointer + offset:
+            raise RuntimeError("torch %s copied the shared memory" % torch.__version__)
+        return found
 
-    return {name: view(*place) for name, place in places.items()}
+    with torch.cuda.device(device):
+        return {name: view(*place) for name, place in places.items()}
 
 
 class CudaHandle(ctypes.Structure):
@@ -156,12 +160,12 @@ def cuda_driver() -> ctypes.CDLL:
     return ctypes.CDLL("libcuda.so.1")
 
 
-def cuda_open(handle: bytes) -> int:
-    """Address in this process of an allocation that the other one exported; torch's context must be current."""
-    pointer = ctypes.c_uint64()
-    error = cuda_driver().cuIpcOpenMemHandle_v2(
-        ctypes.byref(pointer), CudaHandle.from_buffer_copy(handle), ctypes.c_uint(1)
-    )
+def cuda_open(torch: Any, device: str, handle: bytes) -> int:
+    """Address in this process of an allocation that the other one exported."""
+    pointer, theirs = ctypes.c_uint64(), CudaHandle.from_buffer_copy(handle)
+    with torch.cuda.device(device):
+        torch.zeros(1, device=device)  # makes torch's context the current one
+        error = cuda_driver().cuIpcOpenMemHandle_v2(ctypes.byref(pointer), theirs, ctypes.c_uint(1))
     if error:
         raise Refused("contract", "CUDA error %d: the worker cannot open the learner's memory" % error)
     return pointer.value
@@ -327,8 +331,8 @@ class Slab:
         if facts["arrays"] == "torch" or cuda_handle is not None or numpy is None:
             self._torch = importlib.import_module("torch")
         if cuda_handle is not None:
-            self._torch.zeros(1, device=facts["device"])  # makes torch's context the current one
-            self.views = cuda_views(self._torch, cuda_open(cuda_handle), facts["device"], self._places)
+            pointer = cuda_open(self._torch, facts["device"], cuda_handle)
+            self.views = cuda_views(self._torch, pointer, facts["device"], self._places)
         else:
             memory = mmap.mmap(descriptor, size)
             self.views = {name: self._host_view(memory, *place) for name, place in self._places.items()}
