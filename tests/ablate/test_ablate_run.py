@@ -4,6 +4,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 
 import pytest
 from toy_packs import study_text
@@ -22,6 +23,19 @@ def study(home):
 
 def ablate_run(*arguments):
     return run(["run", "toy.yaml", "--executor", "local", "--no-mlflow", "--no-report", *arguments])
+
+
+def signal_in_training(store, number, *, after):
+    """Send this process a signal so many seconds after its first cell has begun to train."""
+
+    def wait_and_send():
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not any(cell.state() == "RUNNING" for cell in store.cells):
+            time.sleep(0.02)
+        time.sleep(after)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=wait_and_send, daemon=True).start()
 
 
 def states(store, study="toy"):
@@ -130,14 +144,15 @@ def test_a_fault_of_the_machine_is_tried_again_and_then_left_for_the_next_run(st
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_one_signal_checkpoints_and_a_run_resumes(study, capsys, number, code):
     write(study, iteration_s=0.01)
-    threading.Timer(0.6, os.kill, (os.getpid(), number)).start()
+    before = signal.getsignal(number)
+    signal_in_training(study, number, after=0.3)
     assert ablate_run() == code
     said = capsys.readouterr()
     assert "Stopping: the packs write checkpoints and leave." in said.err
     assert "Stopped; `ablate run toy.yaml` resumes." in said.out
     assert "RUNNING" not in states(study).values()
     assert "INTERRUPTED" in states(study).values()
-    assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
+    assert signal.getsignal(number) == before
     assert ablate_run() == 0
     assert "1 of them from a checkpoint" in capsys.readouterr().err
     assert set(states(study).values()) == {"DONE"}
@@ -145,8 +160,8 @@ def test_one_signal_checkpoints_and_a_run_resumes(study, capsys, number, code):
 
 def test_a_second_signal_ends_at_once(study):
     write(study, iteration_s=2.0)
-    for delay in (0.5, 1.0):
-        threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT)).start()
+    for delay in (0.1, 0.6):
+        signal_in_training(study, signal.SIGINT, after=delay)
     assert ablate_run() == 130
     assert set(states(study).values()) == {"INTERRUPTED", "MISSING"}
 
