@@ -10,7 +10,7 @@ from ablate.store import Store
 SMOKE = sorted((Path(__file__).parents[2] / "studies" / "smoke").glob("*.yaml"))
 
 
-LONG = {"adaptive"}
+LONG = {"adaptive", "design"}
 
 
 @pytest.mark.parametrize(
