@@ -67,6 +67,7 @@ import contextlib
 import ctypes
 import faulthandler
 import fcntl
+import functools
 import importlib
 import importlib.util
 import json
@@ -355,7 +356,7 @@ class Slab:
         if shape is None or dtype is None:
             what = type(value).__name__
             raise Refused("contract", "`%s` is a %s, not an array of numpy or torch" % (name, what))
-        if tuple(shape) != tuple(view.shape):
+        if shape != view.shape:
             raise Refused("contract", "`%s` has the shape %s, not %s" % (name, tuple(shape), tuple(view.shape)))
         found = _kind_of(dtype)
         if found is None or (kind == "flag" and found == "number"):
@@ -411,6 +412,7 @@ class Slab:
         return torch.frombuffer(memory, dtype=kind, count=count, offset=offset).reshape(shape)
 
 
+@functools.lru_cache(maxsize=None)
 def _kind_of(dtype: Any) -> str | None:
     """``bool``, ``int`` or ``number`` (real, floating), or None for anything else."""
     name = str(dtype).replace("torch.", "")
