@@ -4,8 +4,9 @@
     python benchmarks/bridge_latency.py --python /path/to/python3.8      # the bridge's worker in another interpreter
 
 The simulator does nothing (`echo_simulator.py`), so a step is all transport: actions there, observations, final
-observations, rewards and flags back. Target: a step of the bridge takes at most 100 microseconds plus the copy: what
-bare shared memory (one write, one read of every array, nothing else) takes longer than with 16 copies.
+observations, rewards and flags back. Target: a step of the bridge takes at most 100 microseconds plus the copies: what
+bare shared memory (one write, one read of every array, nothing else) takes longer than with 16 copies, and what a call
+in this process does, which also makes trainers' fresh tensors of what it gets.
 """
 
 import argparse
@@ -218,17 +219,17 @@ def main() -> None:
         f"{processor()}, {os.cpu_count()} cores, load {load:.1f} before; microseconds per step of a simulator that "
         f"does nothing, medians of {options.rounds} interleaved windows of {options.seconds:g} s.",
         "",
-        "| copies x observation | " + " | ".join(CONTENDERS) + " | bridge less the copy |",
+        "| copies x observation | " + " | ".join(CONTENDERS) + " | bridge less the copies |",
         "|---" * (len(CONTENDERS) + 2) + "|",
     ]
-    least, reached = statistics.median(rows[0]["us"]["bare shared memory"]), True
+    smallest, reached = {name: statistics.median(one) for name, one in rows[0]["us"].items()}, True
     for row in rows:
         us = {name: statistics.median(one) for name, one in row["us"].items()}
-        extra = us["bridge"] - (us["bare shared memory"] - least)
+        extra = us["bridge"] - sum(us[one] - smallest[one] for one in ("bare shared memory", "in process"))
         reached &= extra < TARGET
         figures = " | ".join(f"{us[name]:,.0f}" for name in CONTENDERS)
         lines.append(f"| {row['num_envs']:,} x {row['observation_size']} | {figures} | {extra:,.0f} |")
-    lines += ["", f"Target {TARGET:.0f} microseconds plus the copy: {'reached' if reached else 'missed'}."]
+    lines += ["", f"Target {TARGET:.0f} microseconds plus the copies: {'reached' if reached else 'missed'}."]
     print("\n".join(lines))
     (RESULTS / "bridge_latency.md").write_text("\n".join(lines) + "\n")
     record = {"processor": processor(), "cores": os.cpu_count(), "load": load, "rounds": options.rounds, "rows": rows}
