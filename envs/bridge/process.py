@@ -59,6 +59,7 @@ class WorkerProcess:
             os.close(lifeline)
         self.pid = self._process.pid
         self._socket.settimeout(_LOOK_SECONDS)
+        self._readable = worker.poller(self._socket)
         self._received = bytearray()
         self._heartbeat = time.monotonic()
         self._doing = ""
@@ -103,6 +104,7 @@ class WorkerProcess:
     def finish(self, seconds: float) -> bytes:
         """Wait for the answer to what ``begin`` sent."""
         deadline = time.monotonic() + seconds
+        worker.look_out(self._readable)
         while True:
             kind, payload = self._frame(seconds, deadline)
             if kind == worker.BEAT:
