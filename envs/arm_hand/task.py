@@ -296,7 +296,7 @@ class ArmHand(SimEnv):
         }
 
     def curriculum(self) -> dict[str, torch.Tensor]:
-        """See ``envs.vector.Curriculum``: ``tolerance``, m."""
+        """See ``envs.curriculum.Curriculum``: ``tolerance``, m."""
         return {"tolerance": self._curriculum.tolerance.clone()}
 
     def set_curriculum(self, values: dict[str, torch.Tensor]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from envs.sim.model import Model
-from envs.sim.protocol import FORCES, WRITABLE
+from envs.sim.protocol import WRITABLE, needs_refresh
 from envs.sim.require import require
 
 
@@ -35,7 +35,7 @@ class BatchSim:
         self._error = batch.SimulationError
         self._none, self._velocity = mujoco.mjtStage.mjSTAGE_NONE, mujoco.mjtStage.mjSTAGE_VEL
         # What of a new state is computed after a step: a tenth of the time of five, so only where it is read.
-        self._after_step = self._none if set(sensed) <= {*WRITABLE, *FORCES} else self._velocity
+        self._after_step = self._velocity if needs_refresh(sensed) else self._none
         self._batch = batch.Batch(model.mj, nsim=num_worlds, nthread=threads or torch.get_num_threads())
         self._state = torch.from_numpy(self._batch.state)
         self._expanded: dict[str, torch.Tensor] = {}

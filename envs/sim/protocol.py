@@ -1,6 +1,6 @@
 """What a task may ask of a physics back-end."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -12,6 +12,11 @@ WRITABLE = ("qpos", "qvel", "act", "ctrl", "qfrc_applied", "xfrc_applied", "moca
 
 FORCES = ("cfrc_ext", "cfrc_int", "qacc", "qfrc_actuator", "qfrc_constraint", "actuator_force")
 """Derived fields of a time step rather than of a state: after ``step`` they are those of its last time step."""
+
+
+def needs_refresh(sensed: Collection[str]) -> bool:
+    """Whether a task reads anything that a time step leaves one time step old."""
+    return not set(sensed) <= {*WRITABLE, *FORCES}
 
 
 class Sim(Protocol):

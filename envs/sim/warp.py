@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from envs.sim.model import Model
-from envs.sim.protocol import WRITABLE
+from envs.sim.protocol import WRITABLE, needs_refresh
 from envs.sim.require import require
 from envs.sim.warp_overflow import OverflowWatch
 from envs.sim.warp_room import max_constraints, max_contacts
-from envs.sim.warp_stages import constant_groups, constants_of, needs_refresh, needs_whole_stages
+from envs.sim.warp_stages import constant_groups, constants_of, needs_whole_stages
 
 STATE = [
     "time",

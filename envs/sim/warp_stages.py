@@ -107,11 +107,6 @@ _GROUPS = {
 """Which groups follow from a field: the table of ``mujoco_warp.set_const``."""
 
 
-def needs_refresh(sensed: Collection[str]) -> bool:
-    """Whether a task reads anything that a time step leaves one time step old."""
-    return not set(sensed) <= {*WRITABLE, *FORCES}
-
-
 def needs_whole_stages(mj: Any, sensed: Collection[str]) -> bool:
     """Whether a task reads more than kinematics: contacts, inertias, limits, actuators' lengths.
 
